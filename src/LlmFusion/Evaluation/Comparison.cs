@@ -26,7 +26,7 @@ public sealed record Comparison([property: JsonPropertyName("rows")] IReadOnlyLi
     /// <summary>Name of the <see cref="ConstantPredictor"/>.</summary>
     public const string Constant = "constant";
 
-    /// <summary>Name of ridge regression on count fingerprints.</summary>
+    /// <summary>Name of the <see cref="RidgeRegression"/> on count fingerprints.</summary>
     public const string Ridge = "ridge";
 
     /// <summary>A comparison without lines.</summary>
