@@ -92,6 +92,7 @@ public static partial class Plots
         plot.Axes.SetLimitsY(low - margin, high + margin, plot.Axes.Right);
         plot.Axes.Right.TickGenerator = LogTicks(low - margin, high + margin);
         plot.Axes.Color(plot.Axes.Right, Faint);
+        plot.Axes.Title.Label.ForeColor = Ink;   // which the line above recolours too
         plot.Axes.Right.FrameLineStyle.Width = 1;
         plot.Axes.Right.Label.Text = "Learning rate";
         plot.Axes.Right.Label.FontSize = 13;
