@@ -181,7 +181,7 @@ internal sealed class BartPositions : nn.Module
 
     public BartPositions(BartConfig config) : base(nameof(BartPositions))
     {
-        table = new Parameter(empty(config.Positions + Offset, config.Width));
+        table = Initialization.Empty(config.Positions + Offset, config.Width);
         RegisterComponents();
     }
 
@@ -459,7 +459,7 @@ public sealed class Bart : nn.Module
         tokens = Initialization.EmptyEmbedding(config.VocabSize, config.Width);
         encoder = new BartEncoder(config, ownTokens: false, initialize: false);
         decoder = new BartDecoder(config);
-        logitsBias = languageHead ? zeros(1, config.VocabSize) : null;
+        logitsBias = languageHead ? zeros(1, config.VocabSize).DetachFromDisposeScope() : null;
         RegisterComponents();
         if (!initialize)
             return;

@@ -124,8 +124,8 @@ internal sealed class Conv1D : nn.Module<Tensor, Tensor>
     public Conv1D(long inputs, long outputs) : base(nameof(Conv1D))
     {
         this.outputs = outputs;
-        weight = new Parameter(empty(inputs, outputs));
-        bias = new Parameter(zeros(outputs));
+        weight = Initialization.Empty(inputs, outputs);
+        bias = Initialization.Zeros(outputs);
         RegisterComponents();
     }
 

@@ -1,3 +1,4 @@
+using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -14,8 +15,8 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
 
     public Linear(long inputs, long outputs) : base(nameof(Linear))
     {
-        weight = new Parameter(empty(outputs, inputs));
-        bias = new Parameter(zeros(outputs));
+        weight = Initialization.Empty(outputs, inputs);
+        bias = Initialization.Zeros(outputs);
         RegisterComponents();
     }
 
@@ -25,6 +26,15 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
 /// <summary>How Hugging Face fills new weights; all from torch's generator, so <c>manual_seed</c> decides.</summary>
 internal static class Initialization
 {
+    /// <summary>
+    /// A parameter whose numbers are still to be filled in. It is its module's: a scope that is open while the model
+    /// is built does not dispose it.
+    /// </summary>
+    public static Parameter Empty(params long[] shape) => (Parameter)new Parameter(empty(shape)).DetachFromDisposeScope();
+
+    /// <summary>A parameter of zeros; as <see cref="Empty"/>.</summary>
+    public static Parameter Zeros(params long[] shape) => (Parameter)new Parameter(zeros(shape)).DetachFromDisposeScope();
+
     /// <summary>Fills a parameter from N(0, std^2).</summary>
     public static void Normal(Tensor weight, double std)
     {
@@ -46,7 +56,8 @@ internal static class Initialization
     {
         // Of size one, so that no more is drawn. Embedding_from_pretrained looks rows up in another copy than the one it registers.
         Embedding table = nn.Embedding(1, 1);
-        table.weight = new Parameter(empty(rows, width));
+        using Tensor single = table.weight!;
+        table.weight = Empty(rows, width);
         return table;
     }
 }

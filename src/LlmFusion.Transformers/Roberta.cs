@@ -356,7 +356,7 @@ internal sealed class RobertaLanguageHead : nn.Module<Tensor, Tensor, Tensor>
     {
         dense = new Linear(config.Width, config.Width);
         norm = nn.LayerNorm(config.Width, config.LayerNormEpsilon);
-        bias = new Parameter(zeros(config.VocabSize));
+        bias = Initialization.Zeros(config.VocabSize);
         RegisterComponents();
     }
 
