@@ -164,7 +164,7 @@ build_dotnet() {
     say "Building $2..."
     local failed=0
     # No servers stay behind: they would hold the files of this folder, and the memory of a small machine.
-    (cd "$root" && logged build "$DOTNET_ROOT_FOUND/dotnet" build "$1" -c Release -v quiet -nologo \
+    (cd "$root" && logged build "$DOTNET_ROOT_FOUND/dotnet" build "$1" -c Release -v quiet -nologo -clp:NoSummary \
         -nodeReuse:false -p:UseSharedCompilation=false) || failed=$?
     (( failed > 128 )) && exit $failed # by a signal: the mark stays
     trap - INT TERM HUP
