@@ -172,12 +172,17 @@ build_dotnet() {
     (( failed == 0 )) || stop "the build failed; the whole log is $state/build.log"
 }
 
-# logged NAME COMMAND..: its output goes to .setup/NAME.log; of a failure the end is shown.
+# logged NAME COMMAND..: its output goes to .setup/NAME.log; of a failure the errors are shown, or else the end.
 logged() {
     local log=$state/$1.log result=0
     shift
     # Children never see the lock (9): one that outlived this script would hold it.
     "$@" >"$log" 2>&1 </dev/null 9>&- || result=$?
-    (( result == 0 )) || tail -n 25 "$log" >&2
+    if (( result != 0 )); then
+        local errors
+        # dotnet repeats every error in its summary.
+        errors=$(grep -E ': (fatal )?error\b' "$log" | awk '!seen[$0]++' | head -n 20) || true
+        if [[ $errors ]]; then say "$errors"; else tail -n 25 "$log" >&2; fi
+    fi
     return $result
 }
