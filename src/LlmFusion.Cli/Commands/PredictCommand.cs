@@ -9,6 +9,8 @@ namespace LlmFusion.Cli.Commands;
 /// <summary><c>predict</c>: properties of molecules that were never measured.</summary>
 internal static class PredictCommand
 {
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
     public static Command Create()
     {
         Argument<string?> file = new("FILE") { Arity = ArgumentArity.ZeroOrOne, Description = "Table of molecules (CSV, TSV, .gz, Parquet, .smi, SDF)" };
@@ -33,7 +35,7 @@ internal static class PredictCommand
             {
                 using TrainedModel trained = TrainedModel.Load(parse.GetValue(model)!);
                 Predictor predictor = new(trained, parse.GetValue(device)!);
-                RowPrediction[] predictions = [.. predictor.Predict(DataFile.OfSmiles(given), stop)];
+                RowPrediction[] predictions = [.. predictor.Predict(DataRow.OfSmiles(given), stop)];
                 Show(predictions, trained.Manifest!.Targets, parse.GetValue(json), screen);
                 foreach (RowPrediction refused in predictions.Where(p => p.Error is not null)) screen.Note($"error: {refused.Error!.Message}");
                 return predictions.Any(p => p.Error is not null) ? ExitCode.SomeRowsRefused : ExitCode.Done;
@@ -64,7 +66,7 @@ internal static class PredictCommand
                 smiles = p.Row.Smiles,
                 predictions = p.Values?.Select((v, t) => (targets[t].Name, v)).ToDictionary(v => v.Name, v => v.v),
                 error = p.Error?.Message,
-            }), new JsonSerializerOptions { WriteIndented = true }));
+            }), Indented));
             return;
         }
 

@@ -9,7 +9,6 @@ public static class RunData
     /// <exception cref="DataFileException">A file cannot be read as a table of molecules.</exception>
     public static DataSplits Open(RunConfig config)
     {
-        if (config.Data == DemoDataSet.Name) return DemoDataSet.Open(config.Targets.Count > 0 ? config.Targets : null);
         if (config.Data is { } name) return Catalog.Open(name, new CatalogOptions { Targets = config.Targets.Count > 0 ? config.Targets : null });
         DataFileOptions options = new()
         {
