@@ -66,7 +66,8 @@ struct Logs {
   }
 } const logs;
 
-// The log's lines without their "[12:34:56] " prefixes, joined by "; ".
+// The log's lines without their "[12:34:56] " prefixes, joined by "; ". After a reason, RDKit repeats the whole SMILES on
+// a line of its own: the caller knows it.
 std::string clean(const std::string &log) {
   std::string joined;
   for (size_t start = 0; start < log.size();) {
@@ -81,6 +82,7 @@ std::string clean(const std::string &log) {
     size_t last = line.find_last_not_of(" \t\r");
     line.erase(last == std::string::npos ? 0 : last + 1);
     if (line.empty()) continue;
+    if (!joined.empty() && line.rfind("SMILES Parse Error: Failed parsing SMILES", 0) == 0) continue;
     if (!joined.empty()) joined += "; ";
     joined += line;
   }
@@ -154,7 +156,13 @@ llmf_status llmf_molecule_from_mol_block(const char *block, size_t length, llmf_
 
 llmf_status llmf_molecule_without_hydrogens(llmf_molecule *molecule, llmf_molecule **without) {
   *without = nullptr;
-  return with(molecule, [&](RDKit::ROMol &mol) { *without = new llmf_molecule(RDKit::MolOps::removeHs(mol)); });
+  return with(molecule, [&](RDKit::ROMol &mol) {
+    for (const auto atom : mol.atoms()) {
+      if (atom->getAtomicNum() != 1) continue;
+      *without = new llmf_molecule(RDKit::MolOps::removeHs(mol));
+      return;
+    }
+  });
 }
 
 void llmf_molecule_free(llmf_molecule *molecule) { delete molecule; }

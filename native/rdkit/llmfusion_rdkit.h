@@ -40,6 +40,7 @@ LLMF_API void llmf_reason(const char **text, size_t *length);
 
 LLMF_API llmf_status llmf_molecule_from_smiles(const char *smiles, size_t length, llmf_molecule **molecule);
 LLMF_API llmf_status llmf_molecule_from_mol_block(const char *block, size_t length, llmf_molecule **molecule);
+/* A copy without the hydrogen atoms that can be implicit; null where the molecule has no hydrogen atoms at all. */
 LLMF_API llmf_status llmf_molecule_without_hydrogens(llmf_molecule *molecule, llmf_molecule **without);
 LLMF_API void llmf_molecule_free(llmf_molecule *molecule);
 

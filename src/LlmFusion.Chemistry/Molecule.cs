@@ -1,20 +1,28 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace LlmFusion.Chemistry;
 
 /// <summary>
 /// A molecule as RDKit sees it: parsed, sanitised, hydrogens implicit. Immutable; every member may be called from any
-/// thread. Nothing is cached here: each property computes anew, so keep what is used twice.
+/// thread. Fingerprints, SMILES, scaffold and QED are computed at each call: keep what is used twice.
 /// </summary>
 public sealed class Molecule : IDisposable
 {
+    /// <summary>
+    /// The longest SMILES that is read, in characters. RDKit's time grows with the cube of the atoms: a file's stray
+    /// megabyte must be an error of its row and not hold up the whole run. The longest in ChEBI-20 has 1,541.
+    /// </summary>
+    public const int MaxSmilesLength = 3000;
+
     private readonly MoleculeHandle handle;
+    private StrongBox<RdkitDescriptors>? descriptors; // a race computes them twice, to the same values
 
     private Molecule(MoleculeHandle handle) => this.handle = handle;
 
-    /// <summary>Reads a SMILES (also a CXSMILES or one followed by a name, as RDKit does).</summary>
+    /// <summary>Reads a SMILES (also a CXSMILES or one followed by a name, as RDKit does) of at most <see cref="MaxSmilesLength"/> characters.</summary>
     /// <exception cref="InvalidMoleculeException">RDKit refuses it; <see cref="InvalidMoleculeException.Reason"/> is RDKit's own.</exception>
     public static Molecule Parse(string smiles) =>
         TryParse(smiles, out Molecule? molecule, out string reason) ? molecule : throw new InvalidMoleculeException(smiles, reason);
@@ -28,6 +36,11 @@ public sealed class Molecule : IDisposable
         if (nul >= 0) // RDKit would silently stop reading there
         {
             reason = $"NUL character at position {nul + 1}";
+            return false;
+        }
+        if (smiles.Length > MaxSmilesLength)
+        {
+            reason = $"{smiles.Length} characters, at most {MaxSmilesLength} are read";
             return false;
         }
         byte[]? rented = null;
@@ -119,13 +132,12 @@ public sealed class Molecule : IDisposable
     /// <summary>Rings, the symmetrised smallest set.</summary>
     public int Rings => Descriptors.Rings;
 
-    private RdkitDescriptors Descriptors
+    private ref readonly RdkitDescriptors Descriptors => ref (descriptors ??= ComputeDescriptors()).Value;
+
+    private StrongBox<RdkitDescriptors> ComputeDescriptors()
     {
-        get
-        {
-            RdkitNative.Check(RdkitNative.DescriptorsOf(handle, out RdkitDescriptors descriptors), "descriptors");
-            return descriptors;
-        }
+        RdkitNative.Check(RdkitNative.DescriptorsOf(handle, out RdkitDescriptors computed), "descriptors");
+        return new StrongBox<RdkitDescriptors>(computed);
     }
 
     /// <summary>

@@ -51,10 +51,11 @@ public static class MoleculeBatch
                     work.Add(chunk, ct);
                     if (started < workers) pool[started++].Start();
                 }
-                if (!pending.TryDequeue(out Chunk<TIn, TOut>? next)) yield break;
+                if (!pending.TryPeek(out Chunk<TIn, TOut>? next)) yield break;
                 next.Done.Task.Wait(ct);
                 foreach (TOut result in next.Results) yield return result;
                 next.Error?.Throw();
+                pending.Dequeue();
             }
         }
         finally

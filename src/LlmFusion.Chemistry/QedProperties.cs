@@ -107,9 +107,10 @@ internal readonly record struct QedProperties(
     /// <summary>The properties of a molecule, its removable hydrogens taken away.</summary>
     public static QedProperties Of(MoleculeHandle molecule)
     {
-        RdkitNative.Check(RdkitNative.WithoutHydrogens(molecule, out MoleculeHandle bare), "QED");
-        using (bare)
+        RdkitNative.Check(RdkitNative.WithoutHydrogens(molecule, out MoleculeHandle without), "QED");
+        using (without)
         {
+            MoleculeHandle bare = without.IsInvalid ? molecule : without; // the molecule itself may have its logP at hand
             Patterns patterns = Patterns.Mine;
             Span<int> acceptors = stackalloc int[AcceptorSmarts.Length], alerts = stackalloc int[AlertSmarts.Length];
             RdkitNative.Check(RdkitNative.Match(patterns.Acceptors, bare, AllMatches, acceptors), "QED acceptors");
