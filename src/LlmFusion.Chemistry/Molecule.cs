@@ -141,6 +141,20 @@ public sealed class Molecule : IDisposable
         }
     }
 
+    /// <summary>Quantitative estimate of drug-likeness, in (0, 1): the mean-weighted QED of Bickerton et al., see "Quantifying the chemical beauty of drugs", 2012.</summary>
+    public double Qed => QedProperties.Of(handle).Score();
+
+    /// <summary>A drawing of the structure as an SVG document, hydrogens implicit.</summary>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    public unsafe string ToSvg(int width = 300, int height = 200)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        RdkitNative.Check(RdkitNative.Svg(handle, width, height, out byte* text, out nuint length), "SVG depiction");
+        return RdkitNative.Text(text, length);
+    }
+
     /// <summary>Frees RDKit's molecule; any later use throws <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose() => handle.Dispose();
 }

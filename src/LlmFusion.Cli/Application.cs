@@ -79,6 +79,9 @@ internal static class Application
             new VersionOption(),
             Debug,
             DoctorCommand.Create(),
+            TrainCommand.Create(),
+            EvaluateCommand.Create(),
+            PredictCommand.Create(),
         };
         root.SetAction(parse => root.Parse(["--help"]).Invoke(parse.InvocationConfiguration));
         return root;

@@ -30,6 +30,9 @@ public class MoleculeGoldenTests
     });
 
     [Fact]
+    public void Qed_agrees_to_1e_6() => ForAll((golden, molecule) => Assert.Equal(golden.Qed, molecule.Qed, 1e-6));
+
+    [Fact]
     public void Donors_acceptors_rotatable_bonds_and_rings_are_equal() => ForAll((golden, molecule) => Assert.Equal(
         (golden.Donors, golden.Acceptors, golden.Rotatable, golden.Rings),
         (molecule.HydrogenBondDonors, molecule.HydrogenBondAcceptors, molecule.RotatableBonds, molecule.Rings)));

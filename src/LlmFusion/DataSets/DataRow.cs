@@ -8,6 +8,10 @@ namespace LlmFusion.DataSets;
 /// <param name="Error">Why the row is refused, or null.</param>
 public sealed record DataRow(long Number, long Line, IReadOnlyList<string> Fields, Sample? Sample, RowError? Error)
 {
+    /// <summary>A row for each SMILES, without a file.</summary>
+    public static IEnumerable<DataRow> OfSmiles(IEnumerable<string> molecules) =>
+        molecules.Select((smiles, i) => new DataRow(i + 1, i + 1, [smiles], new Sample($"{i + 1}", smiles, null, [], null), null));
+
     /// <summary>The file and its columns.</summary>
     public TableLayout Layout { get; init; } = TableLayout.None;
 

@@ -89,10 +89,7 @@ internal sealed class DelimitedSource : RecordSource
             for (int i = 0; i < fields.Length; i++)
                 fields[i] = _reader.GetFieldSpan(i).ToString();
 
-            int bad = raw.IndexOfAny('\0', '\uFFFD');
-            return bad < 0
-                ? new SourceRecord(line, fields)
-                : new SourceRecord(line, fields, raw[bad] == '\0' ? "a NUL character" : "bytes that are not UTF-8", "UTF-8 text");
+            return new SourceRecord(line, fields, Unreadable(raw), "UTF-8 text");
         }
 
         return null;

@@ -13,7 +13,7 @@ internal abstract class RecordSource : IDisposable
     /// <summary>The column names in file order.</summary>
     public abstract IReadOnlyList<string> Columns { get; }
 
-    /// <summary>What kind of header was expected where a column is missing, for the error.</summary>
+    /// <summary>A guess at why a column may be missing, to end the error's sentence.</summary>
     public virtual string HeaderHint => "";
 
     /// <summary>The records; may be enumerated once.</summary>
@@ -26,20 +26,27 @@ internal abstract class RecordSource : IDisposable
     /// <exception cref="DataFileException">The file cannot be read as the format its name says.</exception>
     public static RecordSource Open(string path)
     {
-        string name = Path.GetFileName(path).ToLowerInvariant();
-        string extension = Path.GetExtension(name.EndsWith(".gz", StringComparison.Ordinal) ? name[..^3] : name);
         if (!File.Exists(path))
             throw Refuse(path, 0, Directory.Exists(path) ? "a folder" : "no such file", "a file");
-
-        return extension switch
+        return TableFormats.Of(path)?.Format switch
         {
-            ".csv" => new DelimitedSource(path, ','),
-            ".tsv" or ".tab" => new DelimitedSource(path, '\t'),
+            TableFormat.Csv => new DelimitedSource(path, ','),
+            TableFormat.Tsv => new DelimitedSource(path, '\t'),
+            TableFormat.Parquet => new ParquetSource(path),
+            TableFormat.Smiles => new SmilesSource(path),
             _ => throw Refuse(
-                path, 0, extension.Length == 0 ? "a name without extension" : $"the extension {extension}",
-                "csv, tsv (or either with .gz), parquet, smi or sdf"),
+                path, 0, TableFormats.Extension(path) is { Length: > 0 } extension ? $"the extension {extension}" : "a name without extension",
+                "csv, tsv, smi (also with .gz), parquet or sdf"),
         };
     }
+
+    /// <summary>What makes text unfit for a table (a NUL, or bytes that are not UTF-8), or null.</summary>
+    protected static string? Unreadable(ReadOnlySpan<char> text) => text.IndexOfAny('\0', '\uFFFD') switch
+    {
+        < 0 => null,
+        int at when text[at] == '\0' => "a NUL character",
+        _ => "bytes that are not UTF-8",
+    };
 
     protected static DataFileException Refuse(string path, long line, string found, string expected, Exception? inner = null) =>
         new(new RowError(path, line, null, found, expected), inner);

@@ -22,8 +22,8 @@ public sealed class RidgeRegression
         _width = width;
     }
 
-    /// <summary>The penalties tried by default: 0.001 to 100,000, two in each decade.</summary>
-    public static IReadOnlyList<double> DefaultLambdas { get; } = [.. Enumerable.Range(-6, 17).Select(i => Math.Pow(10, i / 2.0))];
+    /// <summary>The penalties tried by default: 0.01 to 10,000, two in each decade.</summary>
+    public static IReadOnlyList<double> DefaultLambdas { get; } = [.. Enumerable.Range(-4, 13).Select(i => Math.Pow(10, i / 2.0))];
 
     /// <summary>The penalty of each target.</summary>
     public IReadOnlyList<double> Lambdas => [.. _targets.Select(t => t.Lambda)];

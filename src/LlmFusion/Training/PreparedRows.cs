@@ -27,16 +27,15 @@ public sealed record PreparedRows(IReadOnlyList<DataRow> Rows, IReadOnlyList<Rep
     /// <summary>Parses and represents every row, on all cores, in order.</summary>
     /// <param name="rows">Rows that have a sample.</param>
     /// <param name="options">What to compute.</param>
-    /// <param name="file">What errors name as the file.</param>
     /// <param name="progress">Called with the number of rows done.</param>
     /// <param name="cancellation">Stops between rows.</param>
-    public static PreparedRows Of(IReadOnlyList<DataRow> rows, RepresentationOptions options, string file, Action<int>? progress, CancellationToken cancellation)
+    public static PreparedRows Of(IReadOnlyList<DataRow> rows, RepresentationOptions options, Action<int>? progress, CancellationToken cancellation)
     {
         List<DataRow> valid = new(rows.Count);
         List<Representations> representations = new(rows.Count);
         List<RowError> refused = [];
         int done = 0;
-        foreach ((DataRow row, Representations? of, RowError? error) in MoleculeBatch.Select(rows, row => Represent(row, options, file), ct: cancellation))
+        foreach ((DataRow row, Representations? of, RowError? error) in MoleculeBatch.Select(rows, row => Represent(row, options), ct: cancellation))
         {
             if (of is null)
             {
@@ -57,21 +56,20 @@ public sealed record PreparedRows(IReadOnlyList<DataRow> Rows, IReadOnlyList<Rep
     /// <summary>The representations of a row, or why there are none.</summary>
     /// <param name="row">A row of a file.</param>
     /// <param name="options">What to compute.</param>
-    /// <param name="file">What the error names as the file.</param>
-    public static (DataRow Row, Representations? Of, RowError? Error) Represent(DataRow row, RepresentationOptions options, string file)
+    public static (DataRow Row, Representations? Of, RowError? Error) Represent(DataRow row, RepresentationOptions options)
     {
         if (row.Sample is null) return (row, null, row.Error);
         try
         {
-            Representations representations = Representations.Of(row.Sample, options);
+            Representations representations = Modalities.Representations.Of(row.Sample, options);
             bool any = representations is not { Smiles: null, Selfies: null, Text: null, Fingerprint: null };
             return any
                 ? (row, representations, null)
-                : (row, null, new RowError(file, row.Line, null, "a molecule without any of the model's modalities", $"at least one of {string.Join(", ", options.Modalities.Select(m => m.Name()))}"));
+                : (row, null, row.Refuse(null, "a molecule without any of the model's modalities", $"at least one of {string.Join(", ", options.Modalities.Select(m => m.Name()))}").Error);
         }
         catch (InvalidMoleculeException e)
         {
-            return (row, null, new RowError(file, row.Line, "smiles", e.Smiles, $"a valid SMILES ({e.Reason})"));
+            return (row, null, row.RefuseMolecule(e.Reason).Error);
         }
     }
 }

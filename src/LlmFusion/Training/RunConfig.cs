@@ -145,6 +145,9 @@ public sealed record RunConfig
     /// <summary>Whether the test split is opened at the end.</summary>
     public bool EvaluateTest { get; init; } = true;
 
+    /// <summary>Whether ridge regression on count fingerprints is fitted beside, as a baseline.</summary>
+    public bool RidgeBaseline { get; init; }
+
     /// <summary>The modalities in stack order.</summary>
     public IReadOnlyList<Modality> StackOrder() => ModalityNames.ParseAll(Modalities);
 

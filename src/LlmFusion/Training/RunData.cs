@@ -1,5 +1,4 @@
 using LlmFusion.DataSets;
-using LlmFusion.Modalities;
 
 namespace LlmFusion.Training;
 
@@ -10,14 +9,12 @@ public static class RunData
     /// <exception cref="DataFileException">A file cannot be read as a table of molecules.</exception>
     public static DataSplits Open(RunConfig config)
     {
-        if (config.Data == DemoDataSet.Name) return DemoDataSet.Open(config.Targets.Count > 0 ? config.Targets : null);
         if (config.Data is { } name) return Catalog.Open(name, new CatalogOptions { Targets = config.Targets.Count > 0 ? config.Targets : null });
         DataFileOptions options = new()
         {
             SmilesColumn = config.SmilesColumn,
             IdColumn = config.IdColumn,
             TextColumn = config.TextColumn,
-            WantText = config.StackOrder().Contains(Modality.Text),
             SplitColumn = config.TrainFile is null && config.Split == "column" ? config.SplitColumn ?? "split" : null,
             Targets = config.Targets,
         };
@@ -27,9 +24,17 @@ public static class RunData
                 config.Targets, Read(train, options), Read(config.ValidFile!, options), config.TestFile is { } test ? Read(test, options) : []);
         }
 
-        IReadOnlyList<DataRow> rows = Read(config.File!, options);
-        double[] fractions = [.. config.SplitFractions];
-        return Splitter.Split(config.Split, Path.GetFileName(config.File!), config.Targets, rows, new SplitFractions(fractions[0], fractions[1], fractions[2]), config.SplitSeed);
+        List<DataRow> rows = Read(config.File!, options);
+        SplitFractions fractions = new(config.SplitFractions[0], config.SplitFractions[1], config.SplitFractions[2]);
+        ulong seed = (ulong)config.SplitSeed;
+        return config.Split switch
+        {
+            "column" => Splitter.Predefined(rows),
+            "random" => Splitter.Random(rows, fractions, seed),
+            "scaffold" => Splitter.ScaffoldBalanced(rows, fractions, seed),
+            "grouped" => Splitter.Grouped(rows, fractions, seed),
+            _ => throw new ArgumentException($"split: got {config.Split}, expected random, scaffold, grouped or column"),
+        };
     }
 
     private static List<DataRow> Read(string path, DataFileOptions options)

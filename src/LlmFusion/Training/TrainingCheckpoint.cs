@@ -46,13 +46,13 @@ public sealed class TrainingCheckpoint(string output)
     public TrainingState Resume(nn.Module network, AdamW optimizer, string splitSha256)
     {
         using DisposeScope scope = NewDisposeScope();
-        SafetensorsFile file = Safetensors.Read(Last);
-        TrainingState state = file.Metadata.TryGetValue(StateKey, out string? json) && JsonSerializer.Deserialize<TrainingState>(json, RunConfig.Json) is { } read
+        TrainingState state = Safetensors.ReadHeader(Last).Metadata.TryGetValue(StateKey, out string? json) && JsonSerializer.Deserialize<TrainingState>(json, RunConfig.Json) is { } read
             ? read : throw new InvalidDataException($"{Last}: holds no training state");
         if (state.SplitSha256 != splitSha256)
             throw new InvalidDataException($"{Last}: belongs to other data (split hash {state.SplitSha256}), got {splitSha256}: a run resumes with the data it began with");
-        Checkpoint.Load(network, Part(file.Tensors, WeightPrefix));
-        optimizer.LoadState(Part(file.Tensors, OptimizerPrefix));
+        Dictionary<string, Tensor> tensors = Safetensors.Read(Last);
+        Checkpoint.Load(network, Part(tensors, WeightPrefix), source: Last);
+        optimizer.LoadState(Part(tensors, OptimizerPrefix));
         return state;
     }
 
@@ -65,6 +65,6 @@ public sealed class TrainingCheckpoint(string output)
         if (Directory.Exists(Folder)) Directory.Delete(Folder, recursive: true);
     }
 
-    private static Dictionary<string, Tensor> Part(IReadOnlyDictionary<string, Tensor> tensors, string prefix) =>
+    private static Dictionary<string, Tensor> Part(Dictionary<string, Tensor> tensors, string prefix) =>
         tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[prefix.Length..], t => t.Value);
 }
