@@ -23,10 +23,10 @@ fingerprint() (
 )
 
 # The place counts because the output holds absolute links.
-cli_sources() {
+cli_sources() (
     printf '%s\n' "$root"
-    fingerprint src native build Directory.*.props Directory.*.targets global.json
-}
+    cd "$root" && fingerprint src native build Directory.*.props Directory.*.targets global.json
+)
 
 # Every file of the output, through its links: a link whose file is gone shows as a link.
 cli_output() (
