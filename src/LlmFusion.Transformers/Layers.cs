@@ -39,7 +39,7 @@ internal static class Initialization
     public static void Normal(Tensor weight, double std)
     {
         using IDisposable noGrad = no_grad();
-        using Tensor alias = weight.normal_(0, std);
+        weight.normal_(0, std);
     }
 
     /// <summary>Fills a table from N(0, std^2); the padding token's row is zero.</summary>
@@ -47,8 +47,8 @@ internal static class Initialization
     {
         Normal(table.weight!, std);
         using IDisposable noGrad = no_grad();
-        using Tensor row = table.weight!.narrow(0, padding, 1);
-        using Tensor alias = row.zero_();
+        using DisposeScope scope = NewDisposeScope();
+        table.weight!.narrow(0, padding, 1).zero_();
     }
 
     /// <summary>A table of vectors, (rows, width), whose numbers are still to be filled in.</summary>
