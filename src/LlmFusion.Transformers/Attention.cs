@@ -21,9 +21,25 @@ internal static class Attention
     /// <returns>(N, L, H * d_head)</returns>
     public static Tensor MultiHead(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, double dropout)
     {
-        Tensor heads = nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask: mask!, p: dropout, is_casual: causal);         // (N, H, L, d_head)
+        // libtorch has one fused operation on the CPU, but not with dropout: then its fallback is slower than the formula.
+        Tensor heads = dropout == 0
+            ? nn.functional.scaled_dot_product_attention(query, key, value, attn_mask: mask!, is_casual: causal)
+            : Formula(query, key, value, causal ? Later(query.shape[2], query.device) : mask, dropout); // (N, H, L, d_head)
         return heads.transpose(1, 2).flatten(2);                                         // (N, L, H * d_head)
+    }
+
+    private static Tensor Formula(Tensor query, Tensor key, Tensor value, Tensor? mask, double dropout)
+    {
+        // A batch of tiny matrix products is slower than multiplying out: LLM-Fusion's sequences have a token a modality.
+        bool tiny = query.shape[2] * key.shape[2] <= 64;
+        query = query * (1 / Math.Sqrt(query.shape[3]));
+        Tensor scores = tiny                                                             // (N, H, L, S)
+            ? (query.unsqueeze(3) * key.unsqueeze(2)).sum(-1)
+            : matmul(query, key.transpose(2, 3));
+        if (mask is not null)
+            scores = scores + mask;
+        Tensor weights = nn.functional.dropout(scores.softmax(-1), dropout, training: true);
+        return tiny ? (weights.unsqueeze(4) * value.unsqueeze(2)).sum(3) : matmul(weights, value); // (N, H, L, d_head)
     }
 
     /// <summary>Cuts the width into heads, without a copy.</summary>
@@ -41,10 +57,9 @@ internal static class Attention
     /// <summary>As <see cref="PaddingMask"/>, and no position sees those after it.</summary>
     /// <param name="attentionMask">(N, L)</param>
     /// <returns>(N, 1, L, L)</returns>
-    public static Tensor CausalMask(Tensor attentionMask)
-    {
-        long length = attentionMask.shape[1];
-        Tensor later = full(new[] { length, length }, Excluded, device: attentionMask.device).triu(1);  // (L, L)
-        return PaddingMask(attentionMask) + later;
-    }
+    public static Tensor CausalMask(Tensor attentionMask) =>
+        PaddingMask(attentionMask) + Later(attentionMask.shape[1], attentionMask.device);
+
+    /// <summary>(L, L): <see cref="Excluded"/> above the diagonal, 0 elsewhere.</summary>
+    private static Tensor Later(long length, Device device) => full(new[] { length, length }, Excluded, device: device).triu(1);
 }

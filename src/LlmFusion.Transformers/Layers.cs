@@ -47,8 +47,8 @@ internal static class Initialization
     {
         Normal(table.weight!, std);
         using IDisposable noGrad = no_grad();
-        using Tensor row = table.weight!.narrow(0, padding, 1);
-        row.zero_();
+        using DisposeScope scope = NewDisposeScope();
+        table.weight!.narrow(0, padding, 1).zero_();
     }
 
     /// <summary>A table of vectors, (rows, width), whose numbers are still to be filled in.</summary>

@@ -1,0 +1,2 @@
+// torch's generator and its count of live tensors belong to the whole process.
+[assembly: Xunit.CollectionBehavior(DisableTestParallelization = true)]
