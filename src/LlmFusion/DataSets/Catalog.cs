@@ -37,6 +37,8 @@ public static class Catalog
     /// <summary>The data sets in the order they are listed.</summary>
     public static IReadOnlyList<CatalogEntry> Entries { get; } =
     [
+        new(DemoDataSet.Name, "about 2,000 molecules that the program assembles itself, described in words by rules; LogP and QED computed by RDKit",
+            "Apache-2.0", DemoDataSet.AllTargets, DemoDataSet.AllTargets, ""),
         new("qm9", "QM9: small organic molecules of up to nine heavy atoms with computed quantum properties", "CC0",
             ["homo", "lumo", "gap", "mu", "alpha", "r2", "zpve", "cv"], ["homo", "lumo", "gap"],
             "github.com/IBM/materials, commit dc01519f434c0c10227a1d1955cd8a025b136151, "
@@ -73,6 +75,30 @@ public static class Catalog
     /// <exception cref="DataFileException">One of its files is damaged.</exception>
     public static DataSplits Open(string name, CatalogOptions? options = null)
     {
+        (CatalogEntry entry, options, IReadOnlyList<string> targets) = Check(name, options);
+        return Splitter.Predefined(
+            Rows(name, options), targets, options.TemplatedTrainText ? $"{entry.Name}, templated training texts" : entry.Name);
+    }
+
+    /// <summary>All rows of a data set as a stream, train, valid and test one after the other.</summary>
+    /// <inheritdoc cref="Open"/>
+    public static IEnumerable<DataRow> Rows(string name, CatalogOptions? options = null)
+    {
+        (CatalogEntry entry, options, IReadOnlyList<string> targets) = Check(name, options);
+        if (entry.Name == DemoDataSet.Name)
+            return DemoDataSet.Rows(targets);
+        string folder = Path.Combine(options.Folder ?? Folder, entry.Name);
+        string? texts = options.TemplatedTrainText ? Locate(entry, folder, "train_text_templated") : null;
+        IReadOnlyList<(string Path, string Part)> files = [.. Parts.All.Select(part => (Locate(entry, folder, part), part))];
+        return files.SelectMany(file =>
+        {
+            IEnumerable<DataRow> rows = Read(entry, file.Path, file.Part, targets);
+            return texts is not null && file.Part == Parts.Train ? WithTemplatedText(rows, texts) : rows;
+        });
+    }
+
+    private static (CatalogEntry Entry, CatalogOptions Options, IReadOnlyList<string> Targets) Check(string name, CatalogOptions? options)
+    {
         CatalogEntry entry = Find(name);
         options ??= new CatalogOptions();
         IReadOnlyList<string> targets = options.Targets ?? entry.DefaultTargets;
@@ -80,38 +106,20 @@ public static class Catalog
             throw new ArgumentException($"target of {entry.Name}: got \"{unknown}\", expected {string.Join(", ", entry.Targets)}", nameof(options));
         if (options.TemplatedTrainText && entry.Name != "chebi20")
             throw new ArgumentException($"templated texts: got the data set {entry.Name}, expected chebi20", nameof(options));
-
-        string folder = Path.Combine(options.Folder ?? Folder, entry.Name);
-        IReadOnlyList<DataRow>[] parts = [.. Parts.All.Select(part => Read(entry, folder, part, targets))];
-        if (options.TemplatedTrainText)
-            parts[0] = [.. WithTemplatedText(parts[0], Locate(entry, folder, "train_text_templated"))];
-        return DataSplits.Of(
-            options.TemplatedTrainText ? $"{entry.Name}, templated training texts" : entry.Name, targets, parts[0], parts[1], parts[2]);
+        return (entry, options, targets);
     }
 
-    /// <summary>The files of a named data set, train, valid and test, to be read as a stream.</summary>
-    /// <exception cref="DataSetMissingException">They are not here; the message says how to get them.</exception>
-    public static IReadOnlyList<DataFile> OpenFiles(string name, CatalogOptions? options = null)
+    private static IEnumerable<DataRow> Read(CatalogEntry entry, string path, string part, IReadOnlyList<string> targets)
     {
-        CatalogEntry entry = Find(name);
-        string folder = Path.Combine(options?.Folder ?? Folder, entry.Name);
-        IReadOnlyList<string> paths = [.. Parts.All.Select(part => Locate(entry, folder, part))];
-        return [.. paths.Zip(Parts.All, (path, part) => OpenPart(entry, path, part, options?.Targets ?? entry.DefaultTargets))];
-    }
-
-    private static IReadOnlyList<DataRow> Read(CatalogEntry entry, string folder, string part, IReadOnlyList<string> targets)
-    {
-        using DataFile file = OpenPart(entry, Locate(entry, folder, part), part, targets);
-        return [.. file.Rows()];
-    }
-
-    private static DataFile OpenPart(CatalogEntry entry, string path, string part, IReadOnlyList<string> targets) =>
-        DataFile.Open(path, new DataFileOptions
+        using DataFile file = DataFile.Open(path, new DataFileOptions
         {
             Targets = targets,
             TargetColumns = entry.Name == "chebi20" ? ChebiColumns : new Dictionary<string, string>(),
             Part = part,
         });
+        foreach (DataRow row in file.Rows())
+            yield return row;
+    }
 
     private static string Locate(CatalogEntry entry, string folder, string file)
     {

@@ -54,4 +54,40 @@ public sealed record DataSplits(
 
         return new DataSplits(parts[0], parts[1], parts[2], name, targets, Convert.ToHexStringLower(hash.GetHashAndReset())) { Refused = bad };
     }
+
+    /// <summary>Writes the three parts as train, valid and test, with the columns that the rows came with; all three or none.</summary>
+    /// <param name="folder">The folder, made where it is missing.</param>
+    /// <param name="extension">csv, tsv, csv.gz, tsv.gz or parquet.</param>
+    /// <returns>The three files' paths.</returns>
+    /// <exception cref="ArgumentException">The rows come from files with different columns.</exception>
+    public IReadOnlyList<string> Save(string folder, string extension = "csv")
+    {
+        IReadOnlyList<string>[] columns = [.. InOrder().SelectMany(p => p.Rows).Select(r => r.Layout).Distinct(ReferenceEqualityComparer.Instance)
+            .Cast<TableLayout>().Select(layout => layout.Columns)];
+        if (columns.Length == 0)
+            throw new ArgumentException("split: got no rows, expected some", nameof(folder));
+        if (Array.Find(columns, c => !c.SequenceEqual(columns[0])) is { } other)
+            throw new ArgumentException($"columns: got {string.Join(", ", other)}, expected those of the first file, {string.Join(", ", columns[0])}", nameof(folder));
+
+        Directory.CreateDirectory(folder);
+        List<TableWriter> writers = [];
+        try
+        {
+            List<string> paths = [];
+            foreach ((string part, IReadOnlyList<DataRow> rows) in InOrder())
+            {
+                paths.Add(Path.Combine(folder, $"{part}.{extension.TrimStart('.')}"));
+                writers.Add(TableWriter.Open(paths[^1], columns[0]));
+                foreach (DataRow row in rows)
+                    writers[^1].Write(row.Fields);
+            }
+
+            writers.ForEach(writer => writer.Commit());
+            return paths;
+        }
+        finally
+        {
+            writers.ForEach(writer => writer.Dispose());
+        }
+    }
 }

@@ -34,9 +34,10 @@ internal abstract class RecordSource : IDisposable
             TableFormat.Tsv => new DelimitedSource(path, '\t'),
             TableFormat.Parquet => new ParquetSource(path),
             TableFormat.Smiles => new SmilesSource(path),
+            TableFormat.Sdf => new SdfSource(path),
             _ => throw Refuse(
                 path, 0, TableFormats.Extension(path) is { Length: > 0 } extension ? $"the extension {extension}" : "a name without extension",
-                "csv, tsv, smi (also with .gz), parquet or sdf"),
+                "csv, tsv, smi, sdf (each also with .gz) or parquet"),
         };
     }
 

@@ -10,14 +10,16 @@ public static class Splitter
 {
     /// <summary>The parts that the rows themselves name, by a split column or by the file they stand in.</summary>
     /// <exception cref="ArgumentException">A row names no part.</exception>
-    public static DataSplits Predefined(IEnumerable<DataRow> rows, string? name = null)
+    public static DataSplits Predefined(IEnumerable<DataRow> rows, string? name = null) => Predefined(rows, null, name);
+
+    internal static DataSplits Predefined(IEnumerable<DataRow> rows, IReadOnlyList<string>? targets, string? name)
     {
         List<DataRow> all = [.. rows];
         if (all.Find(r => r.Sample is { Split: null }) is { } without)
             throw new ArgumentException($"{without.Layout.File}, line {without.Line}: found a row without a part, expected train, valid or test", nameof(rows));
         return DataSplits.Of(
             name ?? $"{NameOf(all)}, predefined",
-            TargetsOf(all),
+            targets ?? TargetsOf(all),
             all.Where(r => r.Sample?.Split == Parts.Train),
             all.Where(r => r.Sample?.Split == Parts.Valid),
             all.Where(r => r.Sample?.Split == Parts.Test),
@@ -33,23 +35,13 @@ public static class Splitter
     /// so that they end in train; then the others, both in random order (chemprop's "scaffold_balanced"). All acyclic molecules are one group.
     /// </summary>
     public static DataSplits ScaffoldBalanced(IEnumerable<DataRow> rows, SplitFractions? fractions = null, ulong seed = 0, string? name = null) =>
-        ByGroup(rows, "scaffold-balanced", samples => ByMolecule(samples, Scaffold), balanced: true, fractions, seed, name);
+        ByGroup(rows, "scaffold-balanced", samples => ByMolecule(samples, m => m.MurckoScaffold), balanced: true, fractions, seed, name);
 
     /// <summary>
     /// By canonical SMILES without stereochemistry: neither a molecule nor its stereoisomers stand in two parts, in random order else.
     /// </summary>
     public static DataSplits Grouped(IEnumerable<DataRow> rows, SplitFractions? fractions = null, ulong seed = 0, string? name = null) =>
         ByGroup(rows, "grouped", samples => ByMolecule(samples, m => m.CanonicalSmilesWithoutStereo), balanced: false, fractions, seed, name);
-
-    // A scaffold is compared without its stereo centres, as the molecules of a scaffold differ in them.
-    private static string Scaffold(Molecule molecule)
-    {
-        string scaffold = molecule.MurckoScaffold;
-        if (scaffold.IndexOfAny(['@', '/', '\\']) < 0)
-            return scaffold;
-        using Molecule parsed = Molecule.Parse(scaffold);
-        return parsed.CanonicalSmilesWithoutStereo;
-    }
 
     private static IEnumerable<(DataRow Row, string? Key)> ByMolecule(IEnumerable<DataRow> rows, Func<Molecule, string> key) =>
         MoleculeBatch.Select<DataRow, (DataRow, string?)>(rows, row =>

@@ -22,7 +22,7 @@ internal static class TableFormats
             (".tsv" or ".tab", _) => (TableFormat.Tsv, gzip),
             (".smi", _) => (TableFormat.Smiles, gzip),
             (".parquet", false) => (TableFormat.Parquet, false),
-            (".sdf" or ".sd", false) => (TableFormat.Sdf, false),
+            (".sdf" or ".sd", _) => (TableFormat.Sdf, gzip),
             _ => null,
         };
     }

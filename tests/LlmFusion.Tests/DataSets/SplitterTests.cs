@@ -89,6 +89,26 @@ public class SplitterTests
     }
 
     [Fact]
+    public void A_split_is_written_with_the_columns_it_came_with_and_reads_back_the_same()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("in.csv", "id,smiles,note\n" + string.Concat(Enumerable.Range(1, 20).Select(i => $"m{i},{new string('C', i)},\"a, {i}\"\n")));
+        using DataFile file = DataFile.Open(folder["in.csv"]);
+        DataSplits split = Splitter.Random(file.Rows(), seed: 5);
+        IReadOnlyList<string> paths = split.Save(folder["out"], "tsv.gz");
+        Assert.Equal(["train.tsv.gz", "valid.tsv.gz", "test.tsv.gz"], paths.Select(p => Path.GetFileName(p)));
+        List<DataRow> rows = [];
+        foreach ((string path, string part) in paths.Zip(Parts.All))
+        {
+            using DataFile written = DataFile.Open(path, new DataFileOptions { Part = part });
+            rows.AddRange(written.Rows());
+        }
+
+        Assert.Equal(split.Sha256, Splitter.Predefined(rows).Sha256);
+        Assert.Equal(split.Test[1].Fields, rows[^1].Fields);
+    }
+
+    [Fact]
     public void Fractions_must_add_up_to_one()
     {
         Assert.Throws<ArgumentException>(() => new SplitFractions(0.8, 0.1, 0.2));
