@@ -8,7 +8,14 @@ namespace LlmFusion.DataSets;
 /// <param name="DefaultTargets">The targets where none are asked for: the paper's.</param>
 /// <param name="Source">Where its files come from; empty for a built-in one.</param>
 public sealed record CatalogEntry(
-    string Name, string About, string Licence, IReadOnlyList<string> Targets, IReadOnlyList<string> DefaultTargets, string Source);
+    string Name, string About, string Licence, IReadOnlyList<string> Targets, IReadOnlyList<string> DefaultTargets, string Source)
+{
+    /// <summary>What is to be done with the files of the source, after "Fetch the three files from it" and before where they belong.</summary>
+    internal string Preparation { get; init; } = "";
+
+    /// <summary>True if the program makes it itself: it has no files.</summary>
+    public bool IsBuiltIn => Source.Length == 0;
+}
 
 /// <summary>A choice among what a named data set offers.</summary>
 public sealed record CatalogOptions
@@ -42,11 +49,18 @@ public static class Catalog
         new("qm9", "QM9: small organic molecules of up to nine heavy atoms with computed quantum properties", "CC0",
             ["homo", "lumo", "gap", "mu", "alpha", "r2", "zpve", "cv"], ["homo", "lumo", "gap"],
             "github.com/IBM/materials, commit dc01519f434c0c10227a1d1955cd8a025b136151, "
-            + "models/smi_ted/finetune/moleculenet/qm9/{train,valid,test}.csv"),
+            + "models/smi_ted/finetune/moleculenet/qm9/{train,valid,test}.csv")
+        {
+            Preparation = "put them, as train.csv, valid.csv and test.csv (or each packed as .csv.gz)",
+        },
         new("chebi20", "ChEBI-20: molecules of biological interest with descriptions; LogP and QED computed by RDKit", "CC BY 4.0",
             ["logp", "qed"], ["logp", "qed"],
             "github.com/blender-nlp/MolT5, commit 754f9bffa4a638e2f1386d0ca19b5c3ed0a5b4aa, "
-            + "ChEBI-20_data/{train,validation,test}.txt"),
+            + "ChEBI-20_data/{train,validation,test}.txt")
+        {
+            Preparation = "make each doubled backslash in a SMILES a single one, add RDKit's LogP and QED as the columns logp_rdkit and qed_rdkit "
+                + "(`./llmfusion featurize` computes both), and put them, as train.tsv, valid.tsv and test.tsv (or each packed as .tsv.gz)",
+        },
     ];
 
     /// <summary>The data folder: <c>LLMFUSION_DATA</c>, else <c>llmfusion/data</c> in the user's cache folder.</summary>
@@ -68,6 +82,24 @@ public static class Catalog
     public static CatalogEntry Find(string name) =>
         Entries.FirstOrDefault(e => e.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
         ?? throw new ArgumentException($"data set: got \"{name}\", expected {string.Join(", ", Entries.Select(e => e.Name))}", nameof(name));
+
+    /// <summary>Looks whether a data set is on this machine.</summary>
+    /// <param name="entry">The data set.</param>
+    /// <param name="folder">The folder that holds the data sets, null for <see cref="Folder"/>.</param>
+    public static DataSetState Inspect(CatalogEntry entry, string? folder = null)
+    {
+        string place = Path.Combine(Path.GetFullPath(folder ?? Folder), entry.Name);
+        IReadOnlyList<DataSetFile> files = entry.IsBuiltIn ? [] : [.. Parts.All.Select(part =>
+        {
+            string[] candidates = Candidates(entry, place, part);
+            var file = new FileInfo(Array.Find(candidates, File.Exists) ?? candidates[0]);
+            return new DataSetFile(part, file.FullName, file.Exists ? file.Length : null);
+        })];
+        bool available = files.All(f => f.Bytes is not null);
+        return new DataSetState(
+            entry.Name, entry.About, entry.Licence, [.. entry.Targets.Select(t => new NamedUnit(t, TargetUnits.Of(t)))], entry.Source,
+            available, entry.IsBuiltIn ? null : place, files, available ? null : HowToGet(entry, place));
+    }
 
     /// <summary>Reads a data set in its predefined split.</summary>
     /// <exception cref="DataSetMissingException">Its files are not here; the message says how to get them.</exception>
@@ -123,9 +155,18 @@ public static class Catalog
 
     private static string Locate(CatalogEntry entry, string folder, string file)
     {
-        string extension = entry.Name == "chebi20" ? ".tsv" : ".csv";
-        string[] candidates = [Path.Combine(folder, file + extension + ".gz"), Path.Combine(folder, file + extension)];
-        return Array.Find(candidates, File.Exists) ?? throw new DataSetMissingException(entry, candidates);
+        string[] candidates = Candidates(entry, folder, file);
+        return Array.Find(candidates, File.Exists) ?? throw new DataSetMissingException(entry, candidates, HowToGet(entry, folder));
+    }
+
+    private static string HowToGet(CatalogEntry entry, string folder) =>
+        $"Fetch its three files from {entry.Source} ({entry.Licence}), {entry.Preparation} into {folder}. "
+        + $"Where {entry.Name}/ already lies in another folder, set {FolderVariable} to that.";
+
+    private static string[] Candidates(CatalogEntry entry, string folder, string file)
+    {
+        string path = Path.Combine(folder, file + (entry.Name == "chebi20" ? ".tsv" : ".csv"));
+        return [path + ".gz", path];
     }
 
     private static IEnumerable<DataRow> WithTemplatedText(IEnumerable<DataRow> train, string path)

@@ -18,6 +18,11 @@ namespace LlmFusion.DataSets;
 public sealed record TargetDescription(
     string Name, string Unit, long Count, long Missing, double Mean, double Variance, double Minimum, double Maximum);
 
+/// <summary>How large a part of a split is.</summary>
+/// <param name="Part">train, valid or test.</param>
+/// <param name="Rows">Its rows with a valid molecule.</param>
+public sealed record PartDescription(string Part, long Rows);
+
 /// <summary>What two parts of a split have in common.</summary>
 /// <param name="First">One part.</param>
 /// <param name="Second">The other part.</param>
@@ -51,7 +56,7 @@ public sealed record DataDescription
     public long WithText { get; private init; }
 
     /// <summary>Valid molecules of each part; those of no part are only in <see cref="Rows"/>.</summary>
-    public IReadOnlyList<(string Part, long Rows)> Parts { get; private init; } = [];
+    public IReadOnlyList<PartDescription> Parts { get; private init; } = [];
 
     /// <summary>The targets in the order asked for.</summary>
     public IReadOnlyList<TargetDescription> Targets { get; private init; } = [];
@@ -67,6 +72,9 @@ public sealed record DataDescription
 
     /// <summary>The same, ignoring stereochemistry.</summary>
     public IReadOnlyList<Overlap> OverlapsIgnoringStereo { get; private init; } = [];
+
+    /// <summary>This description as JSON text, names in snake_case; a number that does not exist is null.</summary>
+    public string ToJson() => System.Text.Json.JsonSerializer.Serialize(this, DescriptionJson.Default.DataDescription);
 
     /// <summary>Describes rows as they stream by.</summary>
     /// <param name="rows">The rows of one file or of several, one after the other, all with the same targets.</param>
@@ -122,7 +130,7 @@ public sealed record DataDescription
             InvalidMolecules = invalid,
             Errors = errors,
             WithText = withText,
-            Parts = [.. DataSets.Parts.All.Zip(parts).Where(p => p.Second > 0)],
+            Parts = [.. DataSets.Parts.All.Zip(parts, (name, n) => new PartDescription(name, n)).Where(p => p.Rows > 0)],
             Targets = [.. moments.Zip(targets, (m, target) => m.Describe(target))],
             Duplicates = exact.Duplicates,
             DuplicatesIgnoringStereo = withoutStereo.Duplicates,

@@ -47,6 +47,40 @@ public sealed class DataFile : IDisposable
         }
     }
 
+    /// <summary>The rows of files one after the other, streamed; all are opened once beforehand, so that a bad one is refused at once.</summary>
+    /// <param name="files">The files' paths, each with the part (train, valid, test) that it is, or null.</param>
+    /// <param name="options">Which columns are meant; holds for every file.</param>
+    /// <exception cref="DataFileException">One of the files cannot be opened.</exception>
+    public static IEnumerable<DataRow> Read(IEnumerable<(string Path, string? Part)> files, DataFileOptions options)
+    {
+        List<(string Path, DataFileOptions Options)> all = [.. files.Select(f => (f.Path, options with { Part = f.Part ?? options.Part }))];
+        all.ForEach(f => Open(f.Path, f.Options).Dispose());
+        return all.SelectMany(f => Read(f.Path, f.Options));
+    }
+
+    /// <summary>The columns that look like targets: numbers or blanks in the first rows, at least one number, and no other meaning.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="options">Which columns have another meaning; its targets are not looked at.</param>
+    /// <param name="rows">How many rows are looked at.</param>
+    /// <exception cref="DataFileException">The file cannot be opened.</exception>
+    public static IReadOnlyList<string> NumberColumns(string path, DataFileOptions? options = null, int rows = 1000)
+    {
+        using DataFile file = Open(path, (options ?? new DataFileOptions()) with { Targets = [] });
+        TableLayout layout = file.Layout;
+        var numbers = new int[file.Columns.Count];
+        foreach (DataRow row in file.Rows().Take(rows).Where(r => r.Fields.Count == numbers.Length))
+        {
+            for (int i = 0; i < numbers.Length; i++)
+            {
+                if (numbers[i] < 0 || string.IsNullOrWhiteSpace(row.Fields[i]))
+                    continue;
+                numbers[i] = double.TryParse(row.Fields[i], NumberStyles.Float, CultureInfo.InvariantCulture, out _) ? numbers[i] + 1 : -1;
+            }
+        }
+
+        return [.. file.Columns.Where((_, i) => numbers[i] > 0 && i != layout.Smiles && i != layout.Id && i != layout.Text && i != layout.Split)];
+    }
+
     /// <summary>The rows in file order, streamed; every enumeration reads the file anew.</summary>
     /// <exception cref="DataFileException">While enumerating: the file is damaged from some line on.</exception>
     public IEnumerable<DataRow> Rows()
@@ -75,6 +109,13 @@ public sealed class DataFile : IDisposable
         _disposed = true;
         _open.ForEach(source => source.Dispose());
         _open.Clear();
+    }
+
+    private static IEnumerable<DataRow> Read(string path, DataFileOptions options)
+    {
+        using DataFile file = Open(path, options);
+        foreach (DataRow row in file.Rows())
+            yield return row;
     }
 
     private static TableLayout Resolve(string path, RecordSource source, DataFileOptions options)

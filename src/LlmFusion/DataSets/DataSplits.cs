@@ -57,27 +57,30 @@ public sealed record DataSplits(
 
     /// <summary>Writes the three parts as train, valid and test, with the columns that the rows came with; all three or none.</summary>
     /// <param name="folder">The folder, made where it is missing.</param>
-    /// <param name="extension">csv, tsv, csv.gz, tsv.gz or parquet.</param>
+    /// <param name="extension">csv, tsv, csv.gz, tsv.gz or parquet; null for that of the rows' own file, csv where it cannot be written.</param>
     /// <returns>The three files' paths.</returns>
-    /// <exception cref="ArgumentException">The rows come from files with different columns.</exception>
-    public IReadOnlyList<string> Save(string folder, string extension = "csv")
+    /// <exception cref="ArgumentException">The rows come from files with different columns, or from one that would be replaced.</exception>
+    public IReadOnlyList<string> Save(string folder, string? extension = null)
     {
-        IReadOnlyList<string>[] columns = [.. InOrder().SelectMany(p => p.Rows).Select(r => r.Layout).Distinct(ReferenceEqualityComparer.Instance)
-            .Cast<TableLayout>().Select(layout => layout.Columns)];
+        TableLayout[] layouts = [.. InOrder().SelectMany(p => p.Rows).Select(r => r.Layout).Distinct(ReferenceEqualityComparer.Instance).Cast<TableLayout>()];
+        IReadOnlyList<string>[] columns = [.. layouts.Select(layout => layout.Columns)];
         if (columns.Length == 0)
             throw new ArgumentException("split: got no rows, expected some", nameof(folder));
         if (Array.Find(columns, c => !c.SequenceEqual(columns[0])) is { } other)
             throw new ArgumentException($"columns: got {string.Join(", ", other)}, expected those of the first file, {string.Join(", ", columns[0])}", nameof(folder));
 
+        extension = (extension ?? TableFormats.Writable(layouts[0].File) ?? "csv").TrimStart('.');
+        string[] paths = [.. Parts.All.Select(part => Path.Combine(folder, $"{part}.{extension}"))];
+        if (Array.Find(layouts, layout => paths.Any(path => Path.GetFullPath(path) == Path.GetFullPath(layout.File))) is { } source)
+            throw new ArgumentException($"output folder: got \"{folder}\", where {source.File} would be replaced by a part of itself, expected another one", nameof(folder));
+
         Directory.CreateDirectory(folder);
         List<TableWriter> writers = [];
         try
         {
-            List<string> paths = [];
-            foreach ((string part, IReadOnlyList<DataRow> rows) in InOrder())
+            foreach ((string path, (_, IReadOnlyList<DataRow> rows)) in paths.Zip(InOrder()))
             {
-                paths.Add(Path.Combine(folder, $"{part}.{extension.TrimStart('.')}"));
-                writers.Add(TableWriter.Open(paths[^1], columns[0]));
+                writers.Add(TableWriter.Open(path, columns[0]));
                 foreach (DataRow row in rows)
                     writers[^1].Write(row.Fields);
             }

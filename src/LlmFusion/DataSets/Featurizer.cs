@@ -13,6 +13,14 @@ public sealed record FeaturizerOptions
 
     /// <summary>How many threads work, null for all cores.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>Fails where a value is out of range.</summary>
+    public void Check()
+    {
+        if (Radius < 0) throw new ArgumentException($"fingerprint radius: got {Radius}, expected 0 or more");
+        if (Size < 1) throw new ArgumentException($"fingerprint size: got {Size}, expected at least 1");
+        if (Threads < 1) throw new ArgumentException($"threads: got {Threads}, expected at least 1");
+    }
 }
 
 /// <summary>How a table was featurized.</summary>
@@ -46,6 +54,7 @@ public static class Featurizer
         IEnumerable<DataRow> rows, string output, FeaturizerOptions? options = null, Action<long>? progress = null, CancellationToken cancellation = default)
     {
         options ??= new FeaturizerOptions();
+        options.Check();
         using TableWriter writer = TableWriter.Open(output, Columns);
         long refused = 0, withoutSelfies = 0;
         foreach (object?[] features in MoleculeBatch.Select(rows, row => Features(row, options), options.Threads, cancellation))

@@ -26,22 +26,51 @@ public static class Splitter
             all.Where(r => r.Sample is null));
     }
 
+    /// <summary>The methods of <see cref="By"/>: random, scaffold, grouped.</summary>
+    public static IReadOnlyList<string> Methods { get; } = ["random", "scaffold", "grouped"];
+
     /// <summary>Every row by lot.</summary>
     public static DataSplits Random(IEnumerable<DataRow> rows, SplitFractions? fractions = null, ulong seed = 0, string? name = null) =>
-        ByGroup(rows, "random", samples => samples.Select((row, index) => (row, (string?)index.ToString())), balanced: false, fractions, seed, name);
+        By("random", rows, fractions, seed, name);
 
     /// <summary>
     /// By Bemis-Murcko scaffold: no scaffold stands in two parts. Scaffolds with more rows than half of valid or test are placed first,
     /// so that they end in train; then the others, both in random order (chemprop's "scaffold_balanced"). All acyclic molecules are one group.
     /// </summary>
     public static DataSplits ScaffoldBalanced(IEnumerable<DataRow> rows, SplitFractions? fractions = null, ulong seed = 0, string? name = null) =>
-        ByGroup(rows, "scaffold-balanced", samples => ByMolecule(samples, m => m.MurckoScaffold), balanced: true, fractions, seed, name);
+        By("scaffold", rows, fractions, seed, name);
 
     /// <summary>
     /// By canonical SMILES without stereochemistry: neither a molecule nor its stereoisomers stand in two parts, in random order else.
     /// </summary>
     public static DataSplits Grouped(IEnumerable<DataRow> rows, SplitFractions? fractions = null, ulong seed = 0, string? name = null) =>
-        ByGroup(rows, "grouped", samples => ByMolecule(samples, m => m.CanonicalSmilesWithoutStereo), balanced: false, fractions, seed, name);
+        By("grouped", rows, fractions, seed, name);
+
+    /// <summary>By the method of a name: <see cref="Random"/>, <see cref="ScaffoldBalanced"/> or <see cref="Grouped"/>.</summary>
+    /// <param name="method">One of <see cref="Methods"/>.</param>
+    /// <param name="rows">The rows; those that are no samples end in <see cref="DataSplits.Refused"/>.</param>
+    /// <param name="fractions">How large the parts are to be, null for 0.8/0.1/0.1.</param>
+    /// <param name="seed">What the lot begins with.</param>
+    /// <param name="name">The split's name, null for one made from the file, the method, the fractions and the seed.</param>
+    /// <param name="progress">Told the number of samples looked at, every thousand and at the end.</param>
+    /// <param name="cancellation">Ends the work with an <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="ArgumentException">No method has this name.</exception>
+    public static DataSplits By(
+        string method, IEnumerable<DataRow> rows, SplitFractions? fractions = null, ulong seed = 0, string? name = null,
+        Action<long>? progress = null, CancellationToken cancellation = default)
+    {
+        fractions ??= SplitFractions.Default;
+        return method switch
+        {
+            "random" => ByGroup(rows, method, ByLot, balanced: false, fractions, seed, name, progress, cancellation),
+            "scaffold" => ByGroup(rows, "scaffold-balanced", samples => ByMolecule(samples, m => m.MurckoScaffold), balanced: true, fractions, seed, name, progress, cancellation),
+            "grouped" => ByGroup(rows, method, samples => ByMolecule(samples, m => m.CanonicalSmilesWithoutStereo), balanced: false, fractions, seed, name, progress, cancellation),
+            _ => throw new ArgumentException($"split: got \"{method}\", expected {string.Join(", ", Methods)}", nameof(method)),
+        };
+    }
+
+    private static IEnumerable<(DataRow Row, string? Key)> ByLot(IEnumerable<DataRow> rows) =>
+        rows.Select((row, index) => (row, (string?)index.ToString()));
 
     private static IEnumerable<(DataRow Row, string? Key)> ByMolecule(IEnumerable<DataRow> rows, Func<Molecule, string> key) =>
         MoleculeBatch.Select<DataRow, (DataRow, string?)>(rows, row =>
@@ -54,16 +83,19 @@ public static class Splitter
 
     private static DataSplits ByGroup(
         IEnumerable<DataRow> rows, string method, Func<IEnumerable<DataRow>, IEnumerable<(DataRow Row, string? Key)>> keyed,
-        bool balanced, SplitFractions? fractions, ulong seed, string? name)
+        bool balanced, SplitFractions fractions, ulong seed, string? name, Action<long>? progress, CancellationToken cancellation)
     {
-        fractions ??= SplitFractions.Default;
         List<DataRow> all = [.. rows];
         List<DataRow> refused = [.. all.Where(r => r.Sample is null)];
         List<DataRow> samples = [];
         List<List<int>> groups = [];
         Dictionary<string, List<int>> byKey = [];
+        long done = 0;
         foreach ((DataRow row, string? key) in keyed(all.Where(r => r.Sample is not null)))
         {
+            cancellation.ThrowIfCancellationRequested();
+            if (++done % 1000 == 0)
+                progress?.Invoke(done);
             if (key is null)
             {
                 refused.Add(row);
@@ -76,6 +108,7 @@ public static class Splitter
             samples.Add(row);
         }
 
+        progress?.Invoke(done);
         int[] sizes = fractions.Sizes(samples.Count);
         var random = new SeededShuffle(seed);
         random.Shuffle(groups);

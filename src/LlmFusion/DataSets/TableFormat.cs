@@ -27,6 +27,11 @@ internal static class TableFormats
         };
     }
 
+    /// <summary>The extension, with gz, of a file name whose format <see cref="TableWriter"/> writes; null of another.</summary>
+    public static string? Writable(string path) => Of(path) is (TableFormat.Csv or TableFormat.Tsv or TableFormat.Parquet, _) and (var format, var gzip)
+        ? format.ToString().ToLowerInvariant() + (gzip ? ".gz" : "")
+        : null;
+
     /// <summary>The extension in lower case, that before <c>.gz</c> where there is one.</summary>
     public static string Extension(string path)
     {

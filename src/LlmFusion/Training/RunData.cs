@@ -30,9 +30,7 @@ public static class RunData
         return config.Split switch
         {
             "column" => Splitter.Predefined(rows),
-            "random" => Splitter.Random(rows, fractions, seed),
-            "scaffold" => Splitter.ScaffoldBalanced(rows, fractions, seed),
-            "grouped" => Splitter.Grouped(rows, fractions, seed),
+            { } method when Splitter.Methods.Contains(method) => Splitter.By(method, rows, fractions, seed),
             _ => throw new ArgumentException($"split: got {config.Split}, expected random, scaffold, grouped or column"),
         };
     }

@@ -48,7 +48,7 @@ public class CatalogTests
         string folder = Path.Combine(Path.GetTempPath(), "llmfusion-no-such-folder");
         DataSetMissingException e = Assert.Throws<DataSetMissingException>(() => Catalog.Open("qm9", new CatalogOptions { Folder = folder }));
         Assert.Contains(Path.Combine(folder, "qm9", "train.csv.gz"), e.Message);
-        Assert.Contains("data download qm9", e.Message);
+        Assert.Contains("Fetch its three files from github.com/IBM/materials", e.Message);
         Assert.Contains("LLMFUSION_DATA", e.Message);
     }
 

@@ -28,7 +28,7 @@ public sealed class DataDescriptionTests : IDisposable
 
         Assert.Equal((8L, 2L, 1L, 1L), (d.Rows, d.BadRows, d.InvalidMolecules, d.WithText));
         Assert.Equal([7L, 8L, 9L], d.Errors.Select(e => e.Line));
-        Assert.Equal([("train", 3L), ("valid", 1L), ("test", 1L)], d.Parts);
+        Assert.Equal([new("train", 3), new("valid", 1), new PartDescription("test", 1)], d.Parts);
         Assert.Equal((2L, 3L), (d.Duplicates, d.DuplicatesIgnoringStereo));
         Assert.Equal(
             [new("train", "valid", 0, 0, 0), new("train", "test", 1, 2, 1), new Overlap("valid", "test", 0, 0, 0)], d.Overlaps);
