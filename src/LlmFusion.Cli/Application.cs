@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using LlmFusion.Cli.Commands;
+using LlmFusion.Cli.Rendering;
 
 namespace LlmFusion.Cli;
 
@@ -75,13 +76,16 @@ internal static class Application
         // No RootCommand: it would take its name from the program's file, where users know ./llmfusion.
         var root = new Command("llmfusion", "Learns a property of molecules from several representations at once, and predicts it.")
         {
-            new HelpOption(),
+            new HelpOption { Action = new HelpWithExamples(new HelpAction()) },
             new VersionOption(),
             Debug,
             DoctorCommand.Create(),
+            DataCommand.Create(),
+            FeaturizeCommand.Create(),
             TrainCommand.Create(),
             EvaluateCommand.Create(),
             PredictCommand.Create(),
+            BenchCommand.Create(),
         };
         root.SetAction(parse => root.Parse(["--help"]).Invoke(parse.InvocationConfiguration));
         return root;
