@@ -1,0 +1,45 @@
+using System.Text.Json;
+using Xunit;
+
+namespace LlmFusion.Cli.Tests.Commands;
+
+public sealed class BenchCommandTests : IDisposable
+{
+    private readonly CommandLine cli = new();
+
+    public void Dispose() => cli.Dispose();
+
+    [Fact]
+    public async Task Featurize_measures_one_core_and_all()
+    {
+        Assert.Equal(ExitCode.Done, await cli.Run("bench", "featurize", "--molecules", "40", "--json"));
+        Assert.Empty(cli.Error);
+        using JsonDocument result = JsonDocument.Parse(cli.Output);
+        Assert.Equal("demo", result.RootElement.GetProperty("data").GetString());
+        Assert.Equal(40, result.RootElement.GetProperty("molecules").GetInt32());
+        foreach ((string name, int threads) in new[] { ("one_core", 1), ("all_cores", Environment.ProcessorCount) })
+        {
+            JsonElement rate = result.RootElement.GetProperty(name);
+            Assert.Equal(threads, rate.GetProperty("threads").GetInt32());
+            Assert.Equal(40, rate.GetProperty("molecules_per_second").GetDouble() * rate.GetProperty("seconds").GetDouble(), 1e-6);
+        }
+    }
+
+    [Fact]
+    public async Task Featurize_shows_a_table()
+    {
+        Assert.Equal(ExitCode.Done, await cli.Run("bench", "featurize", "--molecules", "20"));
+        Assert.Contains("featurize, 20 molecules of demo", cli.Output, StringComparison.Ordinal);
+        Assert.Contains("molecules/s", cli.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--molecules", "0")]
+    [InlineData("--data", "zinc")]
+    public async Task Nonsense_is_wrong_use(string option, string value)
+    {
+        Assert.Equal(ExitCode.WrongUse, await cli.Run("bench", "featurize", option, value));
+        Assert.StartsWith($"error: {option}: got {value}, expected ", cli.Error, StringComparison.Ordinal);
+        Assert.Empty(cli.Output);
+    }
+}
