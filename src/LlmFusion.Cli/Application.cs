@@ -78,6 +78,7 @@ internal static class Application
             new HelpOption(),
             new VersionOption(),
             Debug,
+            DemoCommand.Create(),
             DoctorCommand.Create(),
             TrainCommand.Create(),
             EvaluateCommand.Create(),
