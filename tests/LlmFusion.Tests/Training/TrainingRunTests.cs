@@ -58,7 +58,7 @@ public sealed class TrainingRunTests : IDisposable
     [Fact]
     public void A_small_model_overfits_twelve_molecules()
     {
-        RunConfig config = _config with { Epochs = 60, Dropout = 0, EarlyStopping = 60, WeightDecay = 0 };
+        RunConfig config = _config with { Epochs = 40, Dropout = 0, EarlyStopping = 40, WeightDecay = 0 };
         TrainingSummary summary = Run(config, "overfit");
         TargetMetrics metrics = summary.Manifest.Metrics.Find("train", "a", Comparison.Model)!, constant = summary.Manifest.Metrics.Find("train", "a", Comparison.Constant)!;
         Assert.True(metrics.Mse < 0.05 * constant.Mse, $"MSE {metrics.Mse} against {constant.Mse} of the constant predictor");
