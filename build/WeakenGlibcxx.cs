@@ -40,7 +40,11 @@ public class WeakenGlibcxx : Microsoft.Build.Utilities.Task
         elf[flags + 1] = 0;
         // A new file renamed over the old one: the output may be a link into the package folder, which must stay as shipped.
         string part = path + ".part";
+        File.Copy(path, part, overwrite: true);
+        // With the original's time, which the copy has, the next build finds the output up to date and leaves it.
+        DateTime time = File.GetLastWriteTimeUtc(part);
         File.WriteAllBytes(part, elf);
+        File.SetLastWriteTimeUtc(part, time);
         File.Delete(path);
         File.Move(part, path);
         Log.LogMessage(MessageImportance.Normal, "{0}: {1} made weak", path, Version);

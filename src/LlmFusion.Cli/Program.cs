@@ -1,2 +1,3 @@
-using TorchSharp;
-Console.WriteLine(torch.ones(2, 3).sum().item<float>());
+using LlmFusion.Cli;
+
+return await Application.RunAsync(args, Console.Out, Console.Error);

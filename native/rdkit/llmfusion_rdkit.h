@@ -1,0 +1,73 @@
+/* A thin C ABI over RDKit.
+ *
+ * Every function answers a status. After a status other than LLMF_OK, llmf_reason() of the same thread is RDKit's own
+ * explanation. Text and arrays handed out by pointer belong to the calling thread and hold until its next call here.
+ * All functions may be called from any thread, also with the same molecule: RDKit caches computed properties inside a
+ * molecule, so each molecule has its own lock. There is no lock shared by different molecules. */
+#ifndef LLMFUSION_RDKIT_H
+#define LLMFUSION_RDKIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LLMF_API __attribute__((visibility("default")))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+  LLMF_OK = 0,
+  LLMF_REFUSED = 1, /* RDKit read the input and found it to be no molecule (or no pattern) */
+  LLMF_FAILED = 2   /* RDKit or the system gave up on a legal input */
+} llmf_status;
+
+typedef struct llmf_molecule llmf_molecule;
+typedef struct llmf_patterns llmf_patterns;
+
+typedef struct {
+  double weight;     /* average molecular weight, g/mol */
+  double tpsa;       /* topological polar surface area after Ertl, square angstrom, N and O only */
+  int32_t donors;    /* hydrogen-bond donors */
+  int32_t acceptors; /* hydrogen-bond acceptors */
+  int32_t rotatable; /* rotatable bonds, strict definition */
+  int32_t rings;     /* rings, smallest set (symmetrised) */
+} llmf_descriptors;
+
+LLMF_API const char *llmf_version(void);
+/* Why the last call of this thread was not LLMF_OK. */
+LLMF_API void llmf_reason(const char **text, size_t *length);
+
+LLMF_API llmf_status llmf_molecule_from_smiles(const char *smiles, size_t length, llmf_molecule **molecule);
+LLMF_API llmf_status llmf_molecule_from_mol_block(const char *block, size_t length, llmf_molecule **molecule);
+/* A copy without the hydrogen atoms that can be implicit; null where the molecule has no hydrogen atoms at all. */
+LLMF_API llmf_status llmf_molecule_without_hydrogens(llmf_molecule *molecule, llmf_molecule **without);
+LLMF_API void llmf_molecule_free(llmf_molecule *molecule);
+
+/* Canonical SMILES; stereo 0 leaves out stereochemistry and isotopes. */
+LLMF_API llmf_status llmf_smiles(llmf_molecule *molecule, int32_t stereo, const char **text, size_t *length);
+/* Canonical SMILES, without stereochemistry, of the Bemis-Murcko scaffold; empty for an acyclic molecule. */
+LLMF_API llmf_status llmf_murcko_scaffold(llmf_molecule *molecule, const char **text, size_t *length);
+LLMF_API llmf_status llmf_svg(llmf_molecule *molecule, int32_t width, int32_t height, const char **text, size_t *length);
+
+/* Hashed Morgan fingerprint, no chirality: the set bits, ascending, and how many environments set each. */
+LLMF_API llmf_status llmf_morgan(llmf_molecule *molecule, uint32_t radius, uint32_t size, const int32_t **bits,
+                                 const int32_t **counts, size_t *length);
+
+LLMF_API llmf_status llmf_logp(llmf_molecule *molecule, double *logp);
+/* The descriptors above; logp is apart because it costs more than all of them. */
+LLMF_API llmf_status llmf_descriptors_of(llmf_molecule *molecule, llmf_descriptors *descriptors);
+
+/* A list of SMARTS patterns. A list with recursive SMARTS is locked while it is matched: one list per thread. */
+LLMF_API llmf_status llmf_patterns_new(const char *const *smarts, size_t count, llmf_patterns **patterns);
+LLMF_API void llmf_patterns_free(llmf_patterns *patterns);
+/* matches[i] = how many unique matches pattern i has, at most `limit`. */
+LLMF_API llmf_status llmf_patterns_match(llmf_patterns *patterns, llmf_molecule *molecule, uint32_t limit, int32_t *matches);
+/* Rings (smallest set) left after the atoms matching pattern `index` are deleted. */
+LLMF_API llmf_status llmf_patterns_rings_after_deletion(llmf_patterns *patterns, size_t index, llmf_molecule *molecule,
+                                                        int32_t *rings);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

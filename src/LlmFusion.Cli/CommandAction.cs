@@ -1,0 +1,19 @@
+using System.CommandLine;
+using LlmFusion.Cli.Rendering;
+
+namespace LlmFusion.Cli;
+
+/// <summary>How a command is given its work.</summary>
+internal static class CommandAction
+{
+    /// <summary>
+    /// Lets the command do <paramref name="run"/>, which reads its options, calls one library method, renders, and
+    /// returns an <see cref="ExitCode"/>. The token is cancelled by Ctrl-C; what it throws, <see cref="Application"/> reports.
+    /// </summary>
+    public static void SetRun(this Command command, Func<ParseResult, Screen, CancellationToken, int> run) =>
+        command.SetAction((parse, stop) =>
+        {
+            var screen = new Screen(parse.InvocationConfiguration.Output, parse.InvocationConfiguration.Error);
+            return Task.FromResult(run(parse, screen, stop));
+        });
+}

@@ -1,0 +1,55 @@
+using System.CommandLine;
+using LlmFusion.Cli.Rendering;
+using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
+using LlmFusion.Prediction;
+
+namespace LlmFusion.Cli.Commands;
+
+/// <summary><c>evaluate</c>: how good a model is on molecules whose properties are known.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Create()
+    {
+        Argument<string?> file = new("FILE") { Arity = ArgumentArity.ZeroOrOne, Description = "Table with SMILES and the model's targets" };
+        Option<string> model = new("--model", "-m") { Description = "Model folder", Required = true, HelpName = "DIR" };
+        Option<string?> data = new("--data") { Description = "Built-in data set instead of a file: demo, qm9 or chebi20" };
+        Option<string> part = new("--split") { Description = "Split of the built-in data set: train, valid or test", DefaultValueFactory = _ => Parts.Test };
+        Option<bool> noTwins = new("--without-stereo-twins") { Description = "Leave out molecules that stand in the data set's training split if stereochemistry is ignored" };
+        Option<string?> smilesColumn = new("--smiles-column") { Description = "SMILES column (else the one named smiles)" };
+        Option<string?> textColumn = new("--text-column") { Description = "Column with descriptions (else text, description or caption)" };
+        Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
+        Option<bool> json = new("--json") { Description = "Print JSON" };
+        Command command = new("evaluate", "Measure a trained model on molecules whose properties are known") { file, model, data, part, noTwins, smilesColumn, textColumn, device, json };
+        command.SetRun((parse, screen, stop) =>
+        {
+            string? path = parse.GetValue(file), name = parse.GetValue(data);
+            if (path is null == name is null) throw new UsageException("give either a FILE or --data");
+            if (parse.GetValue(noTwins) && name is null) throw new UsageException("--without-stereo-twins needs --data");
+            using TrainedModel trained = TrainedModel.Load(parse.GetValue(model)!);
+            Predictor predictor = new(trained, parse.GetValue(device)!);
+            using ProgressLine progress = screen.Progress("molecules");
+            EvaluationReport report = path is not null
+                ? Evaluator.OnFile(predictor, path, parse.GetValue(smilesColumn), parse.GetValue(textColumn), done => progress.Report(done), stop)
+                : Evaluator.OnDataSet(predictor, name!, parse.GetValue(part)!, parse.GetValue(noTwins), done => progress.Report(done), stop);
+            progress.Dispose();
+            if (parse.GetValue(json)) screen.Data(report.ToJson());
+            else Show(report, trained.Manifest!.Targets, screen);
+            return report.Refused > 0 ? ExitCode.SomeRowsRefused : ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Show(EvaluationReport report, IReadOnlyList<TargetEntry> targets, Screen screen)
+    {
+        DataTable table = new("target", "n", "MAE", "RMSE", "MSE", "R2", "unit");
+        foreach (TargetEntry target in targets)
+        {
+            TargetMetrics m = report.Targets[target.Name];
+            table.Add(target.Name, m.N, m.Mae.ToString("G4"), m.Rmse.ToString("G4"), m.Mse.ToString("G4"), m.R2.ToString("F3"), target.Unit);
+        }
+
+        screen.Table(table);
+        screen.Note($"{report.Rows} rows, {report.Refused} refused");
+    }
+}

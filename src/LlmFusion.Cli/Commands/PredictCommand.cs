@@ -1,0 +1,79 @@
+using System.CommandLine;
+using System.Text.Json;
+using LlmFusion.Cli.Rendering;
+using LlmFusion.DataSets;
+using LlmFusion.Prediction;
+
+namespace LlmFusion.Cli.Commands;
+
+/// <summary><c>predict</c>: properties of molecules that were never measured.</summary>
+internal static class PredictCommand
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    public static Command Create()
+    {
+        Argument<string?> file = new("FILE") { Arity = ArgumentArity.ZeroOrOne, Description = "Table of molecules (CSV, TSV, .gz, Parquet, .smi, SDF)" };
+        Option<string[]> smiles = new("--smiles") { Description = "A molecule, instead of a file; may be repeated", HelpName = "SMILES" };
+        Option<string> model = new("--model", "-m") { Description = "Model folder", Required = true, HelpName = "DIR" };
+        Option<string> output = new("--output", "-o") { Description = "Table to write (CSV, TSV, .gz, Parquet); - is CSV on stdout", DefaultValueFactory = _ => "-", HelpName = "OUT" };
+        Option<string?> smilesColumn = new("--smiles-column") { Description = "SMILES column (else the one named smiles)" };
+        Option<string?> textColumn = new("--text-column") { Description = "Column with descriptions (else text, description or caption)" };
+        Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
+        Option<bool> json = new("--json") { Description = "With --smiles: print JSON" };
+        Command command = new("predict", "Predict properties of molecules with a trained model") { file, smiles, model, output, smilesColumn, textColumn, device, json };
+        command.SetRun((parse, screen, stop) =>
+        {
+            string? path = parse.GetValue(file);
+            string[] molecules = parse.GetValue(smiles) ?? [];
+            if (path is null == (molecules.Length == 0)) throw new UsageException("give either a FILE or --smiles");
+            if (path is null) return Molecules(molecules);
+            using DataFile data = DataFile.Open(path, new DataFileOptions { SmilesColumn = parse.GetValue(smilesColumn), TextColumn = parse.GetValue(textColumn) });
+            return Rows(data);
+
+            int Molecules(string[] given)
+            {
+                using TrainedModel trained = TrainedModel.Load(parse.GetValue(model)!);
+                Predictor predictor = new(trained, parse.GetValue(device)!);
+                RowPrediction[] predictions = [.. predictor.Predict(DataRow.OfSmiles(given), stop)];
+                Show(predictions, trained.Manifest!.Targets, parse.GetValue(json), screen);
+                foreach (RowPrediction refused in predictions.Where(p => p.Error is not null)) screen.Note($"error: {refused.Error!.Message}");
+                return predictions.Any(p => p.Error is not null) ? ExitCode.SomeRowsRefused : ExitCode.Done;
+            }
+
+            int Rows(DataFile data)
+            {
+                using TrainedModel trained = TrainedModel.Load(parse.GetValue(model)!);
+                Predictor predictor = new(trained, parse.GetValue(device)!);
+                using ProgressLine progress = screen.Progress("molecules");
+                PredictionSummary summary = predictor.PredictFile(data, parse.GetValue(output)!, done => progress.Report(done), stop);
+                progress.Dispose();
+                screen.Note($"{summary.Rows} rows, {summary.Refused} refused"
+                    + (summary.Truncated > 0 ? $", {summary.Truncated} token sequences cut off at {trained.Tokenizer.MaximumTokens}" : "")
+                    + (parse.GetValue(output) == "-" ? "" : $": {parse.GetValue(output)}"));
+                return summary.Refused > 0 ? ExitCode.SomeRowsRefused : ExitCode.Done;
+            }
+        });
+        return command;
+    }
+
+    private static void Show(IReadOnlyList<RowPrediction> predictions, IReadOnlyList<TargetEntry> targets, bool json, Screen screen)
+    {
+        if (json)
+        {
+            screen.Data(JsonSerializer.Serialize(predictions.Select(p => new
+            {
+                smiles = p.Row.Smiles,
+                predictions = p.Values?.Select((v, t) => (targets[t].Name, v)).ToDictionary(v => v.Name, v => v.v),
+                error = p.Error?.Message,
+            }), Indented));
+            return;
+        }
+
+        DataTable table = new("smiles", "property", "value", "unit");
+        foreach (RowPrediction prediction in predictions.Where(p => p.Values is not null))
+            for (int t = 0; t < targets.Count; t++)
+                table.Add(t == 0 ? prediction.Row.Smiles : "", targets[t].Name, prediction.Values![t].ToString("G5"), targets[t].Unit);
+        if (predictions.Any(p => p.Values is not null)) screen.Table(table);
+    }
+}

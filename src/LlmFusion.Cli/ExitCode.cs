@@ -1,0 +1,12 @@
+namespace LlmFusion.Cli;
+
+/// <summary>What the program's exit code says; scripts rely on it.</summary>
+internal static class ExitCode
+{
+    public const int Done = 0;
+    public const int Failed = 1;
+    public const int WrongUse = 2;
+
+    /// <summary>Done, but some rows of the input could not be used and were reported.</summary>
+    public const int SomeRowsRefused = 3;
+}

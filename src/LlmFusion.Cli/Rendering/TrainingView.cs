@@ -1,0 +1,102 @@
+using System.Globalization;
+using LlmFusion.Evaluation;
+using LlmFusion.Prediction;
+using LlmFusion.Training;
+
+namespace LlmFusion.Cli.Rendering;
+
+/// <summary>Shows a training run: what it does on stderr, what came out on stdout.</summary>
+internal sealed class TrainingView(Screen screen) : IDisposable
+{
+    private ProgressLine? _line;
+    private string _stage = "";
+
+    /// <summary>The table of metrics, model beside baselines, each target in its unit.</summary>
+    public static DataTable Metrics(Comparison metrics)
+    {
+        DataTable table = new("split", "target", "predictor", "n", "MAE", "RMSE", "MSE", "R2", "unit");
+        string previous = "";
+        foreach (ComparisonRow row in metrics.Rows.GroupBy(r => (r.Split, r.Target)).SelectMany(g => g))
+        {
+            string part = row.Split + "\t" + row.Target;
+            bool same = previous == part;
+            previous = part;
+            table.Add(same ? "" : row.Split, same ? "" : row.Target, row.Predictor, row.Metrics.N,
+                Round(row.Metrics.Mae), Round(row.Metrics.Rmse), Round(row.Metrics.Mse), row.Metrics.R2.ToString("F3", CultureInfo.InvariantCulture), row.Unit);
+        }
+
+        return table;
+    }
+
+    /// <summary>Prints what came out.</summary>
+    public static void Summarise(TrainingSummary summary, Screen screen)
+    {
+        screen.Table(Metrics(summary.Manifest.Metrics));
+        TrainingEntry training = summary.Manifest.Training;
+        string end = summary.Reason switch
+        {
+            StopReason.Completed => "all epochs done",
+            StopReason.EarlyStopping => "stopped early, as the validation loss no longer improved",
+            _ => $"stopped by the user; go on with: ./llmfusion train --resume {summary.Folder}",
+        };
+        screen.Data($"Best epoch {training.BestEpoch} of {training.Epochs}, {Minutes(training.Seconds)}; {end}.");
+        screen.Data($"Model  {summary.Folder}");
+        foreach (string plot in summary.Plots) screen.Data($"Plot   {plot}");
+    }
+
+    /// <summary>Shows one event.</summary>
+    public void Show(TrainingEvent happened)
+    {
+        switch (happened)
+        {
+            case PreparationProgress p:
+                Progress($"read {p.Split}", "molecules", p.Total).Report(p.Done, $"{p.Split} split");
+                break;
+            case RunStarted s:
+                Done();
+                Describe(s);
+                break;
+            case StepDone s:
+                Progress($"epoch {s.Epoch}", "steps", s.Steps).Report(s.Step,
+                    string.Create(CultureInfo.InvariantCulture, $"epoch {s.Epoch} of at most {s.Epochs}, loss {s.Loss:F4}, learning rate {s.LearningRate:G2}, {s.MoleculesPerSecond:F0} molecules/s"));
+                break;
+            case EpochDone e:
+                Done();
+                screen.Note(string.Create(CultureInfo.InvariantCulture, $"epoch {e.Record.Epoch}: loss {e.Record.TrainLoss:F4}, validation {e.Record.ValidLoss:F4} (")
+                    + string.Join(", ", e.Targets.Zip(e.Record.ValidMae, (t, mae) => $"MAE {t} {Round(mae)}"))
+                    + string.Create(CultureInfo.InvariantCulture, $"), {e.Record.MoleculesPerSecond:F0} molecules/s, {e.Record.Seconds:F0} s{(e.Best ? ", best so far" : "")}"));
+                break;
+        }
+    }
+
+    /// <summary>Takes a running line off the terminal.</summary>
+    public void Dispose() => Done();
+
+    private void Describe(RunStarted s)
+    {
+        screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Data}: {s.Train:N0} training, {s.Valid:N0} validation, {s.Test:N0} test molecules"));
+        if (s.Refused.Count > 0) screen.Note($"{s.Refused.Count} rows left out, the first: {s.Refused[0].Message}");
+        foreach ((string modality, int count) in s.Missing.Where(m => m.Value > 0)) screen.Note($"{count} molecules have no {modality}: it is masked out for them");
+        if (s.Truncated > 0) screen.Note($"{s.Truncated} token sequences were longer than the limit; their ends are cut off (--max-tokens)");
+        screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Parameters.Values.Sum():N0} parameters, all trained ({string.Join(", ", s.Parameters.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Key} {p.Value:N0}")))})")
+            + (s.FirstEpoch > 1 ? $", going on with epoch {s.FirstEpoch}" : ""));
+    }
+
+    private ProgressLine Progress(string stage, string unit, long total)
+    {
+        if (_line is not null && _stage == stage) return _line;
+        Done();
+        _stage = stage;
+        return _line = screen.Progress(unit, total);
+    }
+
+    private void Done()
+    {
+        _line?.Dispose();
+        _line = null;
+    }
+
+    private static string Minutes(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds / 60:F1} minutes");
+
+    private static string Round(double value) => value.ToString("G4", CultureInfo.InvariantCulture);
+}

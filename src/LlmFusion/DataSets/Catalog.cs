@@ -1,0 +1,148 @@
+namespace LlmFusion.DataSets;
+
+/// <summary>What is known about a data set that has a name.</summary>
+/// <param name="Name">The name to open it by.</param>
+/// <param name="About">What it is, in a sentence.</param>
+/// <param name="Licence">The licence of the data.</param>
+/// <param name="Targets">All its targets.</param>
+/// <param name="DefaultTargets">The targets where none are asked for: the paper's.</param>
+/// <param name="Source">Where its files come from; empty for a built-in one.</param>
+public sealed record CatalogEntry(
+    string Name, string About, string Licence, IReadOnlyList<string> Targets, IReadOnlyList<string> DefaultTargets, string Source);
+
+/// <summary>A choice among what a named data set offers.</summary>
+public sealed record CatalogOptions
+{
+    /// <summary>The targets, null for the data set's default ones.</summary>
+    public IReadOnlyList<string>? Targets { get; init; }
+
+    /// <summary>
+    /// ChEBI-20 only: gives training molecules without a description a text made by template from the ChEBI ontology.
+    /// These are not ChEBI-20's captions.
+    /// </summary>
+    public bool TemplatedTrainText { get; init; }
+
+    /// <summary>The folder that holds the data sets, null for <see cref="Catalog.Folder"/>.</summary>
+    public string? Folder { get; init; }
+}
+
+/// <summary>The data sets that are known by name, each with its predefined split.</summary>
+public static class Catalog
+{
+    /// <summary>The environment variable that names the data folder.</summary>
+    public const string FolderVariable = "LLMFUSION_DATA";
+
+    private static readonly Dictionary<string, string> ChebiColumns = new() { ["logp"] = "logp_rdkit", ["qed"] = "qed_rdkit" };
+
+    /// <summary>The data sets in the order they are listed.</summary>
+    public static IReadOnlyList<CatalogEntry> Entries { get; } =
+    [
+        new(DemoDataSet.Name, "about 2,000 molecules that the program assembles itself, described in words by rules; LogP and QED computed by RDKit",
+            "Apache-2.0", DemoDataSet.AllTargets, DemoDataSet.AllTargets, ""),
+        new("qm9", "QM9: small organic molecules of up to nine heavy atoms with computed quantum properties", "CC0",
+            ["homo", "lumo", "gap", "mu", "alpha", "r2", "zpve", "cv"], ["homo", "lumo", "gap"],
+            "github.com/IBM/materials, commit dc01519f434c0c10227a1d1955cd8a025b136151, "
+            + "models/smi_ted/finetune/moleculenet/qm9/{train,valid,test}.csv"),
+        new("chebi20", "ChEBI-20: molecules of biological interest with descriptions; LogP and QED computed by RDKit", "CC BY 4.0",
+            ["logp", "qed"], ["logp", "qed"],
+            "github.com/blender-nlp/MolT5, commit 754f9bffa4a638e2f1386d0ca19b5c3ed0a5b4aa, "
+            + "ChEBI-20_data/{train,validation,test}.txt"),
+    ];
+
+    /// <summary>The data folder: <c>LLMFUSION_DATA</c>, else <c>llmfusion/data</c> in the user's cache folder.</summary>
+    public static string Folder
+    {
+        get
+        {
+            if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
+                return named;
+            string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg && Path.IsPathRooted(xdg)
+                ? xdg
+                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+            return Path.Combine(cache, "llmfusion", "data");
+        }
+    }
+
+    /// <summary>The entry of a name, any case.</summary>
+    /// <exception cref="ArgumentException">No data set has this name.</exception>
+    public static CatalogEntry Find(string name) =>
+        Entries.FirstOrDefault(e => e.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new ArgumentException($"data set: got \"{name}\", expected {string.Join(", ", Entries.Select(e => e.Name))}", nameof(name));
+
+    /// <summary>Reads a data set in its predefined split.</summary>
+    /// <exception cref="DataSetMissingException">Its files are not here; the message says how to get them.</exception>
+    /// <exception cref="ArgumentException">No such data set or target.</exception>
+    /// <exception cref="DataFileException">One of its files is damaged.</exception>
+    public static DataSplits Open(string name, CatalogOptions? options = null)
+    {
+        (CatalogEntry entry, options, IReadOnlyList<string> targets) = Check(name, options);
+        return Splitter.Predefined(
+            Rows(name, options), targets, options.TemplatedTrainText ? $"{entry.Name}, templated training texts" : entry.Name);
+    }
+
+    /// <summary>All rows of a data set as a stream, train, valid and test one after the other.</summary>
+    /// <inheritdoc cref="Open"/>
+    public static IEnumerable<DataRow> Rows(string name, CatalogOptions? options = null)
+    {
+        (CatalogEntry entry, options, IReadOnlyList<string> targets) = Check(name, options);
+        if (entry.Name == DemoDataSet.Name)
+            return DemoDataSet.Rows(targets);
+        string folder = Path.Combine(options.Folder ?? Folder, entry.Name);
+        string? texts = options.TemplatedTrainText ? Locate(entry, folder, "train_text_templated") : null;
+        IReadOnlyList<(string Path, string Part)> files = [.. Parts.All.Select(part => (Locate(entry, folder, part), part))];
+        return files.SelectMany(file =>
+        {
+            IEnumerable<DataRow> rows = Read(entry, file.Path, file.Part, targets);
+            return texts is not null && file.Part == Parts.Train ? WithTemplatedText(rows, texts) : rows;
+        });
+    }
+
+    private static (CatalogEntry Entry, CatalogOptions Options, IReadOnlyList<string> Targets) Check(string name, CatalogOptions? options)
+    {
+        CatalogEntry entry = Find(name);
+        options ??= new CatalogOptions();
+        IReadOnlyList<string> targets = options.Targets ?? entry.DefaultTargets;
+        if (targets.FirstOrDefault(t => !entry.Targets.Contains(t)) is { } unknown)
+            throw new ArgumentException($"target of {entry.Name}: got \"{unknown}\", expected {string.Join(", ", entry.Targets)}", nameof(options));
+        if (options.TemplatedTrainText && entry.Name != "chebi20")
+            throw new ArgumentException($"templated texts: got the data set {entry.Name}, expected chebi20", nameof(options));
+        return (entry, options, targets);
+    }
+
+    private static IEnumerable<DataRow> Read(CatalogEntry entry, string path, string part, IReadOnlyList<string> targets)
+    {
+        using DataFile file = DataFile.Open(path, new DataFileOptions
+        {
+            Targets = targets,
+            TargetColumns = entry.Name == "chebi20" ? ChebiColumns : new Dictionary<string, string>(),
+            Part = part,
+        });
+        foreach (DataRow row in file.Rows())
+            yield return row;
+    }
+
+    private static string Locate(CatalogEntry entry, string folder, string file)
+    {
+        string extension = entry.Name == "chebi20" ? ".tsv" : ".csv";
+        string[] candidates = [Path.Combine(folder, file + extension + ".gz"), Path.Combine(folder, file + extension)];
+        return Array.Find(candidates, File.Exists) ?? throw new DataSetMissingException(entry, candidates);
+    }
+
+    private static IEnumerable<DataRow> WithTemplatedText(IEnumerable<DataRow> train, string path)
+    {
+        using DataFile file = DataFile.Open(path, new DataFileOptions { SmilesColumn = "CID", IdColumn = "CID", TextColumn = "description" });
+        Dictionary<string, string> texts = [];
+        foreach (DataRow row in file.Rows())
+        {
+            if (row.Sample is { Text: { } text } sample)
+                texts[sample.Id] = text;
+        }
+
+        foreach (DataRow row in train)
+        {
+            yield return row.Sample is { Text: null } sample && texts.TryGetValue(sample.Id, out string? text)
+                ? row with { Sample = sample with { Text = text } }
+                : row;
+        }
+    }
+}

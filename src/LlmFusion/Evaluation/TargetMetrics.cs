@@ -1,0 +1,21 @@
+using System.Text.Json.Serialization;
+
+namespace LlmFusion.Evaluation;
+
+/// <summary>How well one target was predicted; see <see cref="Metrics.Of"/> for the formulas.</summary>
+/// <param name="N">Rows counted: those whose true value is known.</param>
+/// <param name="Mae">Mean absolute error, in the target's unit.</param>
+/// <param name="Rmse">Root of the mean squared error, in the target's unit.</param>
+/// <param name="Mse">Mean squared error, in the target's unit squared.</param>
+/// <param name="R2">Coefficient of determination; NaN where the true values do not vary.</param>
+/// <remarks>In JSON a metric that is not a finite number is <c>null</c>.</remarks>
+public sealed record TargetMetrics(
+    [property: JsonPropertyName("n")] int N,
+    [property: JsonPropertyName("mae"), JsonConverter(typeof(NumberOrNull))] double Mae,
+    [property: JsonPropertyName("rmse"), JsonConverter(typeof(NumberOrNull))] double Rmse,
+    [property: JsonPropertyName("mse"), JsonConverter(typeof(NumberOrNull))] double Mse,
+    [property: JsonPropertyName("r2"), JsonConverter(typeof(NumberOrNull))] double R2)
+{
+    /// <summary>No row counted: n = 0, every metric NaN.</summary>
+    public static TargetMetrics None { get; } = new(0, double.NaN, double.NaN, double.NaN, double.NaN);
+}

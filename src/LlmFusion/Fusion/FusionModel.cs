@@ -1,0 +1,109 @@
+using LlmFusion.Modalities;
+using LlmFusion.Transformers;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace LlmFusion.Fusion;
+
+/// <summary>What the fusion model computes for N molecules of M modalities.</summary>
+/// <param name="Stacked">Modality tokens with their encodings (N, M, d): the language model's input embeddings.</param>
+/// <param name="Hidden">The language model's last hidden state (N, M, d).</param>
+/// <param name="Fused">Mean over the molecule's modalities (N, d).</param>
+/// <param name="Prediction">Targets in scaled units (N, T).</param>
+public sealed record FusionOutput(Tensor Stacked, Tensor Hidden, Tensor Fused, Tensor Prediction);
+
+/// <summary>
+/// The paper's model (P4 to P11): one token per modality, stacked, told apart by positional encodings, through a language
+/// model at its input embeddings, averaged, and mapped to the targets by one linear layer.
+/// <code>
+/// e_m = Projection_m(z_m)            a Linear only where d_m != d; the fingerprint has Linear + ReLU instead
+/// T   = stack(e_1 .. e_M) + P        y = Linear(mean over M of LLM(inputs_embeds = T))
+/// </code>
+/// A molecule may lack modalities: their tokens are masked out of the attention and of the mean.
+/// </summary>
+public sealed class FusionModel : nn.Module
+{
+    private readonly Dictionary<Modality, Linear> _projections = [];
+    private readonly Linear? _fingerprintEncoder;
+    private readonly Tensor? _modalityPositions;
+    private readonly Gpt2 _llm;
+    private readonly Linear _head;
+
+    /// <summary>Builds the model with freshly initialised weights (torch's generator decides them).</summary>
+    /// <exception cref="ArgumentException">The parts of <paramref name="config"/> do not fit each other.</exception>
+    public FusionModel(FusionConfig config)
+        : base(nameof(FusionModel))
+    {
+        config.Check();
+        Config = config;
+        int width = config.Llm.Width;
+        foreach (Modality modality in config.Modalities)
+        {
+            if (modality == Modality.Fingerprint)
+            {
+                register_module("fp_encoder", _fingerprintEncoder = nn.Linear(config.Widths[modality], width));
+            }
+            else if (config.Widths[modality] != width)
+            {
+                register_module($"proj_{modality.Name()}", _projections[modality] = nn.Linear(config.Widths[modality], width));
+            }
+        }
+
+        if (config.Positions is PositionMode.ModalityAndLlm or PositionMode.Modality)
+        {
+            if (config.Encoding == ModalityEncoding.Learned)
+            {
+                Parameter table = new(nn.init.normal_(empty(config.Modalities.Count, width), 0, 0.02));
+                register_parameter("modality_pos", table);
+                _modalityPositions = table;
+            }
+            else
+            {
+                _modalityPositions = Sinusoidal(config.Modalities.Count, width);
+                register_buffer("modality_pos", _modalityPositions);
+            }
+        }
+
+        register_module("llm", _llm = new Gpt2(config.Llm, tokenEmbedding: false));
+        register_module("head", _head = nn.Linear(width, config.Targets));
+    }
+
+    /// <summary>The configuration that the model was built from.</summary>
+    public FusionConfig Config { get; }
+
+    /// <summary>The paper's equations.</summary>
+    /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values.</param>
+    /// <param name="present">(N, M): 1 where the molecule has the modality, at least one per row; null where all have all.</param>
+    public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor stacked = stack(Config.Modalities.Select(m => Project(m, embeddings[m])), dim: 1);   // (N, M, d)
+        if (_modalityPositions is not null) stacked = stacked + _modalityPositions;                 // + (M, d)
+        bool addPositions = Config.Positions is PositionMode.ModalityAndLlm or PositionMode.Llm;
+        Tensor hidden = _llm.Forward(null, stacked, present, null, addPositions);                   // (N, M, d)
+        Tensor fused = present is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, present);    // (N, d)
+        Tensor prediction = _head.forward(fused);                                                   // (N, T)
+        return new FusionOutput(stacked.MoveToOuterDisposeScope(), hidden.MoveToOuterDisposeScope(),
+            fused.MoveToOuterDisposeScope(), prediction.MoveToOuterDisposeScope());
+    }
+
+    private Tensor Project(Modality modality, Tensor embedding)
+    {
+        if (modality == Modality.Fingerprint) return nn.functional.relu(_fingerprintEncoder!.forward(embedding));   // (N, d)
+        return _projections.TryGetValue(modality, out Linear? projection) ? projection.forward(embedding) : embedding;
+    }
+
+    private static Tensor Sinusoidal(int count, int width)
+    {
+        float[] table = new float[count * width];
+        for (int m = 0; m < count; m++)
+            for (int i = 0; i < width; i++)
+            {
+                double angle = m * Math.Exp(i / 2 * 2 * (-Math.Log(10000.0) / width));
+                table[m * width + i] = (float)(i % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle));
+            }
+
+        return tensor(table).view(count, width);
+    }
+}

@@ -1,0 +1,50 @@
+using LlmFusion.Embedding;
+using LlmFusion.Modalities;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmFusion.Fusion;
+
+/// <summary>The whole network: an encoder per sequence modality, and the fusion model on top.</summary>
+public sealed class PropertyModel : nn.Module
+{
+    private readonly Dictionary<Modality, SequenceEncoder> _encoders;
+
+    /// <summary>Joins encoders and fusion model.</summary>
+    /// <param name="encoders">One per sequence modality of <paramref name="fusion"/>.</param>
+    /// <param name="fusion">The fusion model.</param>
+    public PropertyModel(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, FusionModel fusion)
+        : base(nameof(PropertyModel))
+    {
+        _encoders = new(encoders);
+        Fusion = fusion;
+        foreach (Modality modality in fusion.Config.Modalities.Where(m => m != Modality.Fingerprint))
+            register_module(modality.Name(), encoders[modality]);
+        register_module("fusion", fusion);
+    }
+
+    /// <summary>The encoder of each sequence modality.</summary>
+    public IReadOnlyDictionary<Modality, SequenceEncoder> Encoders => _encoders;
+
+    /// <summary>The fusion model.</summary>
+    public FusionModel Fusion { get; }
+
+    /// <summary>Targets in scaled units (N, T).</summary>
+    public Tensor Forward(Batch batch)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Dictionary<Modality, Tensor> embeddings = Fusion.Config.Modalities.ToDictionary(m => m, m => Embed(m, batch));
+        return Fusion.Forward(embeddings, batch.Present).Prediction.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The modality's embedding (N, d_m); zeros for molecules that lack it, whose encoder is not run.</summary>
+    private Tensor Embed(Modality modality, Batch batch)
+    {
+        Tensor? embedding = modality == Modality.Fingerprint ? batch.Fingerprint
+            : batch.Tokens.TryGetValue(modality, out TokenBatch? tokens) ? _encoders[modality].Forward(tokens.Ids, tokens.Mask)
+            : null;                                                                     // (K, d_m)
+        if (!batch.Rows.TryGetValue(modality, out Tensor? rows)) return embedding!;
+        Tensor all = zeros(batch.Count, Fusion.Config.Widths[modality], device: batch.Present!.device);
+        return embedding is null ? all : all.index_copy(0, rows, embedding);            // (N, d_m)
+    }
+}

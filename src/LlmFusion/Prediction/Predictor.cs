@@ -1,0 +1,102 @@
+using LlmFusion.Chemistry;
+using LlmFusion.DataSets;
+using LlmFusion.Modalities;
+using LlmFusion.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmFusion.Prediction;
+
+/// <summary>One row's prediction, in the row's place.</summary>
+/// <param name="Row">The row of the file.</param>
+/// <param name="Values">One value per target in its unit; null where the row was refused.</param>
+/// <param name="Error">Why the row was refused; null where it was predicted.</param>
+public sealed record RowPrediction(DataRow Row, float[]? Values, RowError? Error);
+
+/// <summary>How many rows were written.</summary>
+/// <param name="Rows">All rows.</param>
+/// <param name="Refused">Rows without a prediction.</param>
+/// <param name="Truncated">Sequences whose ends were cut off.</param>
+public sealed record PredictionSummary(long Rows, long Refused, long Truncated);
+
+/// <summary>Predicts the rows of a file as a stream, in order, whatever the file's size.</summary>
+public sealed class Predictor
+{
+    private const int ChunkSize = 2048; // rows in memory at once; within a chunk rows of like length share a batch
+
+    private readonly TrainedModel _model;
+    private readonly Device _device;
+    private readonly int _batchSize;
+
+    /// <param name="model">A loaded model; stays the caller's.</param>
+    /// <param name="device"><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</param>
+    /// <param name="batchSize">Molecules per forward pass.</param>
+    public Predictor(TrainedModel model, string device = "auto", int batchSize = 128)
+    {
+        _model = model;
+        _device = ComputeDevice.Resolve(device);
+        _batchSize = batchSize;
+        model.Network.to(_device);
+    }
+
+    /// <summary>Sequences so far that were longer than the model reads; their ends were cut off.</summary>
+    public long Truncated { get; private set; }
+
+    /// <summary>The properties predicted.</summary>
+    public IReadOnlyList<TargetEntry> Targets => _model.Manifest!.Targets;
+
+    /// <summary>Writes a file's columns, one column per target, and <c>error</c>; every row in its place, a bad one with its reason.</summary>
+    /// <param name="file">The molecules.</param>
+    /// <param name="output">Table to write, by its extension; <c>-</c> is CSV on stdout.</param>
+    /// <param name="progress">Called with the number of rows done.</param>
+    /// <param name="cancellation">Stops between chunks; nothing is written then.</param>
+    public PredictionSummary PredictFile(DataFile file, string output, Action<long>? progress = null, CancellationToken cancellation = default)
+    {
+        string[] targets = [.. Targets.Select(t => Unused(t.Name, file.Columns))];
+        string errorColumn = Unused("error", file.Columns);
+        using TableWriter writer = TableWriter.Open(output, [.. file.Columns.Select(c => new OutputColumn(c)),
+            .. targets.Select(t => new OutputColumn(t, ColumnKind.Real)), new OutputColumn(errorColumn)]);
+        long refused = 0;
+        foreach (RowPrediction prediction in Predict(file.Rows(), cancellation))
+        {
+            if (prediction.Error is not null) refused++;
+            writer.Write([.. Enumerable.Range(0, file.Columns.Count).Select(c => (object?)prediction.Row.Field(c)),
+                .. Enumerable.Range(0, targets.Length).Select(t => (object?)prediction.Values?[t]), prediction.Error?.Message]);
+            progress?.Invoke(writer.Rows);
+        }
+
+        writer.Commit();
+        return new PredictionSummary(writer.Rows, refused, Truncated);
+    }
+
+    /// <summary>The predictions in the order of <paramref name="rows"/>; a row that cannot be predicted keeps its place with the reason.</summary>
+    public IEnumerable<RowPrediction> Predict(IEnumerable<DataRow> rows, CancellationToken cancellation = default)
+    {
+        // Parsing runs ahead on all cores while the network works on a chunk.
+        IEnumerable<(DataRow Row, Representations? Of, RowError? Error)> represented =
+            MoleculeBatch.Select(rows, row => PreparedRows.Represent(row, _model.Representation), ct: cancellation);
+        foreach ((DataRow Row, Representations? Of, RowError? Error)[] chunk in represented.Chunk(ChunkSize))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            MoleculeInputs[] inputs = [.. chunk.Where(r => r.Of is not null).Select(r => Tokenize(r.Of!))];
+            float[][] values = _model.Predict(inputs, _batchSize, _device);
+            int next = 0;
+            foreach ((DataRow row, Representations? of, RowError? error) in chunk)
+                yield return new RowPrediction(row, of is null ? null : values[next++], error);
+        }
+    }
+
+    private MoleculeInputs Tokenize(Representations representations)
+    {
+        MoleculeInputs inputs = _model.Tokenizer.Encode(representations, out int truncated);
+        Truncated += truncated;
+        return inputs;
+    }
+
+    /// <summary>A file that already has a column of that name keeps it; the prediction stands beside it as NAME_predicted.</summary>
+    private static string Unused(string name, IReadOnlyList<string> columns)
+    {
+        while (columns.Contains(name)) name += "_predicted";
+        return name;
+    }
+}

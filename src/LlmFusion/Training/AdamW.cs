@@ -1,0 +1,108 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace LlmFusion.Training;
+
+/// <summary>
+/// AdamW (Loshchilov and Hutter, 2019), step for step as <c>torch.optim.AdamW</c>: decoupled weight decay on every
+/// parameter, bias correction on; a parameter without a gradient is left alone and holds no state.
+/// </summary>
+public sealed class AdamW : IDisposable
+{
+    private readonly (string Name, Parameter Value)[] _parameters;
+    private readonly Dictionary<string, Moments> _moments = [];
+    private readonly double _beta1, _beta2, _epsilon, _weightDecay;
+
+    /// <param name="parameters">Named parameters; the names are the keys of the saved state.</param>
+    /// <param name="weightDecay">Decoupled weight decay: each step multiplies a parameter by 1 - rate * decay.</param>
+    /// <param name="beta1">Decay of the mean of gradients.</param>
+    /// <param name="beta2">Decay of the mean of squared gradients.</param>
+    /// <param name="epsilon">Added to the denominator.</param>
+    public AdamW(IEnumerable<(string Name, Parameter Value)> parameters, double weightDecay = 0.01, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8)
+    {
+        _parameters = [.. parameters];
+        (_weightDecay, _beta1, _beta2, _epsilon) = (weightDecay, beta1, beta2, epsilon);
+    }
+
+    /// <summary>Updates every parameter that has a gradient.</summary>
+    /// <param name="learningRate">The step's learning rate.</param>
+    public void Step(double learningRate)
+    {
+        using IDisposable noGrad = no_grad();
+        foreach ((string name, Parameter parameter) in _parameters)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            if (parameter.grad is not { } gradient) continue;
+            if (!_moments.TryGetValue(name, out Moments? moments))
+                _moments[name] = moments = new Moments(zeros_like(parameter).DetachFromDisposeScope(), zeros_like(parameter).DetachFromDisposeScope());
+            moments.Steps++;
+            double correction1 = 1 - Math.Pow(_beta1, moments.Steps), correction2 = 1 - Math.Pow(_beta2, moments.Steps);
+            parameter.mul_(1 - learningRate * _weightDecay);
+            moments.Mean.lerp_(gradient, 1 - _beta1);
+            moments.Square.mul_(_beta2).addcmul_(gradient, gradient, 1 - _beta2);
+            Tensor denominator = moments.Square.sqrt().div_(Math.Sqrt(correction2)).add_(_epsilon);
+            parameter.addcdiv_(moments.Mean, denominator, -learningRate / correction1);
+        }
+    }
+
+    /// <summary>Forgets the gradients, so that the next backward pass starts from none.</summary>
+    public void ZeroGradients()
+    {
+        foreach ((_, Parameter parameter) in _parameters) parameter.grad = null;
+    }
+
+    /// <summary>The state as tensors: <c>NAME.mean</c>, <c>NAME.square</c> and <c>NAME.steps</c>. They stay this object's.</summary>
+    public IReadOnlyDictionary<string, Tensor> State()
+    {
+        Dictionary<string, Tensor> state = [];
+        foreach ((string name, Moments moments) in _moments)
+        {
+            state[name + ".mean"] = moments.Mean;
+            state[name + ".square"] = moments.Square;
+            state[name + ".steps"] = tensor(new[] { moments.Steps });
+        }
+
+        return state;
+    }
+
+    /// <summary>Takes over what <see cref="State"/> gave.</summary>
+    /// <exception cref="InvalidDataException">The state is not that of these parameters.</exception>
+    public void LoadState(IReadOnlyDictionary<string, Tensor> state)
+    {
+        foreach ((string name, Parameter parameter) in _parameters)
+        {
+            if (!state.TryGetValue(name + ".mean", out Tensor? mean)) continue;
+            if (!state.TryGetValue(name + ".square", out Tensor? square) || !state.TryGetValue(name + ".steps", out Tensor? steps))
+                throw new InvalidDataException($"optimiser state of {name} is incomplete");
+            if (!mean.shape.SequenceEqual(parameter.shape) || !square.shape.SequenceEqual(parameter.shape))
+                throw new InvalidDataException($"optimiser state of {name}: got shape [{string.Join(", ", mean.shape)}], expected [{string.Join(", ", parameter.shape)}]");
+            if (_moments.Remove(name, out Moments? old)) old.Dispose();
+            _moments[name] = new Moments(Own(mean, parameter), Own(square, parameter)) { Steps = steps.cpu().data<long>()[0] };
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Moments moments in _moments.Values) moments.Dispose();
+        _moments.Clear();
+    }
+
+    private static Tensor Own(Tensor saved, Tensor parameter) => saved.to(parameter.device, copy: true).DetachFromDisposeScope();
+
+    private sealed class Moments(Tensor mean, Tensor square) : IDisposable
+    {
+        public Tensor Mean => mean;
+
+        public Tensor Square => square;
+
+        public long Steps { get; set; }
+
+        public void Dispose()
+        {
+            mean.Dispose();
+            square.Dispose();
+        }
+    }
+}

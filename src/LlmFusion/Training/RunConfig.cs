@@ -1,0 +1,212 @@
+using System.Text.Json;
+using LlmFusion.DataSets;
+using LlmFusion.Embedding;
+using LlmFusion.Fusion;
+using LlmFusion.Modalities;
+using YamlDotNet.Serialization;
+using YamlDotNet.Serialization.NamingConventions;
+
+namespace LlmFusion.Training;
+
+/// <summary>What is minimised, in scaled units.</summary>
+public enum LossKind
+{
+    /// <summary>Mean squared error.</summary>
+    Mse,
+
+    /// <summary>Mean absolute error.</summary>
+    Mae,
+}
+
+/// <summary>How the learning rate changes after the warm-up.</summary>
+public enum ScheduleKind
+{
+    /// <summary>ReduceLROnPlateau on the validation loss (paper, P19).</summary>
+    Plateau,
+
+    /// <summary>Half a cosine from the learning rate to zero over all epochs: the better choice where their number is fixed beforehand.</summary>
+    Cosine,
+}
+
+/// <summary>
+/// A whole training run: data, model and optimisation. One YAML or JSON file (<c>--config</c>), written back complete
+/// into the output folder.
+/// </summary>
+public sealed record RunConfig
+{
+    /// <summary>A built-in data set: <c>demo</c>, <c>qm9</c> or <c>chebi20</c>; or null where files are given.</summary>
+    public string? Data { get; init; }
+
+    /// <summary>One file that is to be split, or null.</summary>
+    public string? File { get; init; }
+
+    /// <summary>Training file of a predefined split, or null.</summary>
+    public string? TrainFile { get; init; }
+
+    /// <summary>Validation file of a predefined split, or null.</summary>
+    public string? ValidFile { get; init; }
+
+    /// <summary>Test file of a predefined split, or null for none.</summary>
+    public string? TestFile { get; init; }
+
+    /// <summary>How <see cref="File"/> is split: <c>random</c>, <c>scaffold</c>, <c>grouped</c>, or <c>column</c>.</summary>
+    public string Split { get; init; } = "random";
+
+    /// <summary>Share of the rows in training, validation and test.</summary>
+    public List<double> SplitFractions { get; init; } = [0.8, 0.1, 0.1];
+
+    /// <summary>Seed of the split.</summary>
+    public int SplitSeed { get; init; }
+
+    /// <summary>Column that names the split where <see cref="Split"/> is <c>column</c>.</summary>
+    public string? SplitColumn { get; init; }
+
+    /// <summary>SMILES column, or null for the one named smiles.</summary>
+    public string? SmilesColumn { get; init; }
+
+    /// <summary>Column that identifies a row, or null for the usual names, else the row number.</summary>
+    public string? IdColumn { get; init; }
+
+    /// <summary>Column with descriptions, or null for the usual names.</summary>
+    public string? TextColumn { get; init; }
+
+    /// <summary>The properties to learn, each a column.</summary>
+    public List<string> Targets { get; init; } = [];
+
+    /// <summary>Unit of each target, for display; built-in data sets know theirs.</summary>
+    public Dictionary<string, string> Units { get; init; } = [];
+
+    /// <summary>Leave out rows that cannot be read instead of refusing the file.</summary>
+    public bool SkipBadRows { get; init; }
+
+    /// <summary>The modalities to fuse.</summary>
+    public List<string> Modalities { get; init; } = ["smiles", "selfies", "fingerprint"];
+
+    /// <summary>Radius, size and kind of the Morgan fingerprint.</summary>
+    public FingerprintOptions Fingerprint { get; init; } = new();
+
+    /// <summary>Which spelling the sequence modalities read.</summary>
+    public SmilesForm SmilesForm { get; init; } = SmilesForm.Canonical;
+
+    /// <summary>Size of the networks: <c>tiny</c>, <c>mini</c>, <c>small</c> or <c>base</c>.</summary>
+    public string Size { get; init; } = SizePreset.Mini.Name;
+
+    /// <summary>Which positional encodings are added.</summary>
+    public PositionMode Positions { get; init; } = PositionMode.ModalityAndLlm;
+
+    /// <summary>How the modality encodings are made.</summary>
+    public ModalityEncoding ModalityEncoding { get; init; } = ModalityEncoding.Learned;
+
+    /// <summary>Longest token sequence.</summary>
+    public int MaximumTokens { get; init; } = 256;
+
+    /// <summary>Dropout probability in all transformers.</summary>
+    public double Dropout { get; init; } = 0.1;
+
+    /// <summary>What is minimised.</summary>
+    public LossKind Loss { get; init; } = LossKind.Mse;
+
+    /// <summary>Most passes over the training split.</summary>
+    public int Epochs { get; init; } = 30;
+
+    /// <summary>Molecules per step.</summary>
+    public int BatchSize { get; init; } = 64;
+
+    /// <summary>Learning rate after the warm-up.</summary>
+    public double LearningRate { get; init; } = 3e-4;
+
+    /// <summary>Decoupled weight decay of AdamW.</summary>
+    public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>Steps over which the learning rate rises linearly from zero.</summary>
+    public int WarmupSteps { get; init; } = 100;
+
+    /// <summary>How the learning rate changes after the warm-up.</summary>
+    public ScheduleKind Schedule { get; init; } = ScheduleKind.Plateau;
+
+    /// <summary>By what ReduceLROnPlateau multiplies the learning rate.</summary>
+    public double PlateauFactor { get; init; } = 0.5;
+
+    /// <summary>How many epochs without improvement ReduceLROnPlateau lets pass.</summary>
+    public int PlateauPatience { get; init; } = 3;
+
+    /// <summary>Epochs without improvement after which training stops.</summary>
+    public int EarlyStopping { get; init; } = 10;
+
+    /// <summary>Largest norm of the gradient over all parameters; 0 for no limit.</summary>
+    public double ClipNorm { get; init; } = 1.0;
+
+    /// <summary>Seed of weights, data order and dropout.</summary>
+    public int Seed { get; init; }
+
+    /// <summary><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Whether the test split is opened at the end.</summary>
+    public bool EvaluateTest { get; init; } = true;
+
+    /// <summary>Whether ridge regression on count fingerprints is fitted beside, as a baseline.</summary>
+    public bool RidgeBaseline { get; init; }
+
+    /// <summary>The modalities in stack order.</summary>
+    public IReadOnlyList<Modality> StackOrder() => ModalityNames.ParseAll(Modalities);
+
+    /// <summary>Fails where a value is out of range; data columns are checked when the data is read.</summary>
+    /// <exception cref="ArgumentException">What is wrong, what was expected.</exception>
+    public void Check()
+    {
+        static void Require(bool holds, string name, object? got, string expected)
+        {
+            if (!holds) throw new ArgumentException($"{name}: got {got ?? "nothing"}, expected {expected}");
+        }
+
+        _ = StackOrder();
+        _ = SizePreset.Named(Size);
+        Fingerprint.Check();
+        int sources = (Data is null ? 0 : 1) + (File is null ? 0 : 1) + (TrainFile is null ? 0 : 1);
+        Require(sources == 1, "data", $"{sources} sources", "exactly one of a built-in data set, a file, or a training file");
+        Require(TrainFile is null == ValidFile is null, "valid_file", ValidFile, "training and validation file together");
+        Require(Targets.Count > 0 || Data is not null, "targets", "none", "at least one column");
+        Require(SplitFractions.Count == 3 && SplitFractions.All(f => f >= 0) && Math.Abs(SplitFractions.Sum() - 1) < 1e-6, "split_fractions", string.Join(", ", SplitFractions), "three shares that add up to 1");
+        Require(MaximumTokens is >= 8 and <= 4096, "maximum_tokens", MaximumTokens, "8 to 4096");
+        Require(Dropout is >= 0 and < 1, "dropout", Dropout, "0 up to, not including, 1");
+        Require(Epochs >= 1, "epochs", Epochs, "at least 1");
+        Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");
+        Require(LearningRate > 0, "learning_rate", LearningRate, "a positive number");
+        Require(WeightDecay >= 0, "weight_decay", WeightDecay, "0 or more");
+        Require(WarmupSteps >= 0, "warmup_steps", WarmupSteps, "0 or more");
+        Require(PlateauFactor is > 0 and < 1, "plateau_factor", PlateauFactor, "between 0 and 1");
+        Require(PlateauPatience >= 0, "plateau_patience", PlateauPatience, "0 or more");
+        Require(EarlyStopping >= 1, "early_stopping", EarlyStopping, "at least 1");
+        Require(ClipNorm >= 0, "clip_norm", ClipNorm, "0 or more");
+        Require(Device is "auto" or "cpu" or "cuda", "device", Device, "auto, cpu or cuda");
+    }
+
+    /// <summary>Reads a YAML or JSON file (JSON is YAML); keys in snake_case, an unknown key is an error.</summary>
+    /// <exception cref="InvalidDataException">The file is not of that form; the message names file and line.</exception>
+    public static RunConfig Load(string path)
+    {
+        try
+        {
+            return new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance)
+                .WithEnumNamingConvention(UnderscoredNamingConvention.Instance)
+                .Build().Deserialize<RunConfig?>(System.IO.File.ReadAllText(path)) ?? new RunConfig();
+        }
+        catch (YamlDotNet.Core.YamlException e)
+        {
+            throw new InvalidDataException($"{path}, line {e.Start.Line}: {(e.InnerException ?? e).Message}", e);
+        }
+    }
+
+    /// <summary>The complete configuration as YAML that <see cref="Load"/> reads.</summary>
+    public string ToYaml() => new SerializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance)
+        .WithEnumNamingConvention(UnderscoredNamingConvention.Instance).DisableAliases().Build().Serialize(this);
+
+    internal static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
+}

@@ -1,0 +1,45 @@
+using LlmFusion.DataSets;
+
+namespace LlmFusion.Training;
+
+/// <summary>Opens the data that a configuration names, in its three parts.</summary>
+public static class RunData
+{
+    /// <summary>Reads the rows; molecules are not parsed yet, except where the split asks for their scaffolds.</summary>
+    /// <exception cref="DataFileException">A file cannot be read as a table of molecules.</exception>
+    public static DataSplits Open(RunConfig config)
+    {
+        if (config.Data is { } name) return Catalog.Open(name, new CatalogOptions { Targets = config.Targets.Count > 0 ? config.Targets : null });
+        DataFileOptions options = new()
+        {
+            SmilesColumn = config.SmilesColumn,
+            IdColumn = config.IdColumn,
+            TextColumn = config.TextColumn,
+            SplitColumn = config.TrainFile is null && config.Split == "column" ? config.SplitColumn ?? "split" : null,
+            Targets = config.Targets,
+        };
+        if (config.TrainFile is { } train)
+        {
+            return DataSplits.Of(string.Join(", ", new[] { train, config.ValidFile!, config.TestFile }.OfType<string>().Select(Path.GetFileName)),
+                config.Targets, Read(train, options), Read(config.ValidFile!, options), config.TestFile is { } test ? Read(test, options) : []);
+        }
+
+        List<DataRow> rows = Read(config.File!, options);
+        SplitFractions fractions = new(config.SplitFractions[0], config.SplitFractions[1], config.SplitFractions[2]);
+        ulong seed = (ulong)config.SplitSeed;
+        return config.Split switch
+        {
+            "column" => Splitter.Predefined(rows),
+            "random" => Splitter.Random(rows, fractions, seed),
+            "scaffold" => Splitter.ScaffoldBalanced(rows, fractions, seed),
+            "grouped" => Splitter.Grouped(rows, fractions, seed),
+            _ => throw new ArgumentException($"split: got {config.Split}, expected random, scaffold, grouped or column"),
+        };
+    }
+
+    private static List<DataRow> Read(string path, DataFileOptions options)
+    {
+        using DataFile file = DataFile.Open(path, options);
+        return [.. file.Rows()];
+    }
+}

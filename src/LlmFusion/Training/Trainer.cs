@@ -1,0 +1,173 @@
+using System.Diagnostics;
+using LlmFusion.Chemistry;
+using LlmFusion.DataSets;
+using LlmFusion.Modalities;
+using LlmFusion.Prediction;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace LlmFusion.Training;
+
+/// <summary>Why training ended.</summary>
+public enum StopReason
+{
+    /// <summary>All epochs are done.</summary>
+    Completed,
+
+    /// <summary>The validation loss did not improve for too long.</summary>
+    EarlyStopping,
+
+    /// <summary>The user asked to stop; the checkpoints stay, so that the run can be resumed.</summary>
+    Cancelled,
+}
+
+/// <summary>One split as the network reads it.</summary>
+/// <param name="Rows">Rows of the data.</param>
+/// <param name="Inputs">What the network reads of each.</param>
+/// <param name="Targets">Targets of each in their units, NaN where missing.</param>
+public sealed record SplitInputs(IReadOnlyList<DataRow> Rows, IReadOnlyList<MoleculeInputs> Inputs, IReadOnlyList<float[]> Targets);
+
+/// <summary>A trained network with its history.</summary>
+/// <param name="Model">The model with the weights of the best epoch.</param>
+/// <param name="State">History and best epoch.</param>
+/// <param name="Reason">Why training ended.</param>
+public sealed record TrainingResult(TrainedModel Model, TrainingState State, StopReason Reason);
+
+/// <summary>The training loop: AdamW on batches of like length, validation after each epoch, best weights kept.</summary>
+public sealed class Trainer
+{
+    private readonly RunConfig _config;
+    private readonly Device _device;
+    private readonly Action<TrainingEvent> _observe;
+
+    /// <param name="config">A checked configuration.</param>
+    /// <param name="observe">Receives what happens.</param>
+    public Trainer(RunConfig config, Action<TrainingEvent> observe)
+    {
+        _config = config;
+        _device = ComputeDevice.Resolve(config.Device);
+        _observe = observe;
+    }
+
+    /// <summary>Trains until the epochs are done, the validation loss stays, or the user stops.</summary>
+    /// <param name="model">A model with fresh weights; it is trained in place.</param>
+    /// <param name="train">Training split.</param>
+    /// <param name="valid">Validation split.</param>
+    /// <param name="checkpoint">Where to keep checkpoints.</param>
+    /// <param name="splitSha256">Identifies the data in the checkpoint.</param>
+    /// <param name="resumed">The state to go on from, with an optimiser that has it; null for a fresh start.</param>
+    /// <param name="optimizer">The optimiser of the model's parameters.</param>
+    /// <param name="cancellation">Stops after the step under way.</param>
+    public (TrainingState State, StopReason Reason) Train(TrainedModel model, SplitInputs train, SplitInputs valid, TrainingCheckpoint checkpoint,
+        string splitSha256, TrainingState? resumed, AdamW optimizer, CancellationToken cancellation)
+    {
+        BatchSampler sampler = new(train.Inputs.Select(i => i.TokenCount), _config.BatchSize, _config.Seed);
+        LearningRate rate = new(_config, sampler.BatchCount);
+        TrainingState state = resumed ?? new TrainingState(splitSha256, 0, 0, double.PositiveInfinity, new LearningRate.Plateau(), []);
+        rate.State = state.Plateau;
+        model.Network.to(_device);
+        while (state.Epoch < _config.Epochs)
+        {
+            if (state.Epoch - state.Best >= _config.EarlyStopping) return (state, StopReason.EarlyStopping);
+            int epoch = state.Epoch + 1;
+            Stopwatch clock = Stopwatch.StartNew();
+            if (TrainEpoch(model, train, sampler, rate, optimizer, epoch, cancellation) is not { } trained) return (state, StopReason.Cancelled);
+            (double validLoss, double[] mae) = Validate(model, valid);
+            rate.EpochDone(validLoss);
+            bool best = validLoss < state.BestLoss;
+            EpochRecord record = new(epoch, trained.Loss, validLoss, trained.Rate, clock.Elapsed.TotalSeconds, trained.MoleculesPerSecond, mae);
+            state = state with
+            {
+                Epoch = epoch,
+                Best = best ? epoch : state.Best,
+                BestLoss = best ? validLoss : state.BestLoss,
+                Plateau = rate.State,
+                History = [.. state.History, record],
+            };
+            checkpoint.Save(model.Network, optimizer, state);
+            _observe(new EpochDone(record, _config.Targets, best));
+        }
+
+        return (state, StopReason.Completed);
+    }
+
+    private (double Loss, double Rate, double MoleculesPerSecond)? TrainEpoch(TrainedModel model, SplitInputs train, BatchSampler sampler, LearningRate rate,
+        AdamW optimizer, int epoch, CancellationToken cancellation)
+    {
+        // One seed per epoch: a resumed run draws the same dropout masks as an uninterrupted one.
+        manual_seed(unchecked(_config.Seed * 1_000_003L + epoch));
+        model.Network.train();
+        Parameter[] parameters = [.. model.Network.parameters()];
+        IReadOnlyList<int[]> batches = sampler.Epoch(epoch);
+        double lossSum = 0, learningRate = 0;
+        int seen = 0;
+        Stopwatch clock = Stopwatch.StartNew();
+        for (int step = 0; step < batches.Count; step++)
+        {
+            if (cancellation.IsCancellationRequested) return null;
+            learningRate = rate.At((long)(epoch - 1) * batches.Count + step);
+            double loss = TrainStep(model, train, batches[step], parameters, optimizer, learningRate);
+            if (!double.IsFinite(loss))
+                throw new InvalidOperationException($"epoch {epoch}, step {step + 1}: the loss is {loss}. The last good checkpoint is kept; a lower learning rate may help. Rows: {string.Join(", ", batches[step].Take(10).Select(i => train.Rows[i].Sample!.Id))}");
+            lossSum += loss * batches[step].Length;
+            seen += batches[step].Length;
+            _observe(new StepDone(epoch, step + 1, batches.Count, _config.Epochs, lossSum / seen, learningRate, seen / clock.Elapsed.TotalSeconds));
+        }
+
+        return (lossSum / seen, learningRate, seen / clock.Elapsed.TotalSeconds);
+    }
+
+    private double TrainStep(TrainedModel model, SplitInputs train, int[] rows, Parameter[] parameters, AdamW optimizer, double learningRate)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Representation.Modalities, model.Representation.Fingerprint.Size, _device);
+        (Tensor truth, Tensor? known) = ScaledTargets(train, rows, model.Scaler);     // (N, T)
+        Tensor loss = Losses.Of(_config.Loss, model.Network.Forward(batch), truth, known);
+        loss.backward();
+        if (_config.ClipNorm > 0) nn.utils.clip_grad_norm_(parameters, _config.ClipNorm);
+        double value = loss.item<float>();
+        if (double.IsFinite(value)) optimizer.Step(learningRate);
+        model.Network.zero_grad(set_to_none: true);
+        return value;
+    }
+
+    private (Tensor Truth, Tensor? Known) ScaledTargets(SplitInputs split, int[] rows, TargetScaler scaler)
+    {
+        int targets = scaler.Means.Count;
+        float[] truth = new float[rows.Length * targets], known = new float[rows.Length * targets];
+        bool allKnown = true;
+        for (int n = 0; n < rows.Length; n++)
+            for (int t = 0; t < targets; t++)
+            {
+                float value = split.Targets[rows[n]][t];
+                bool isKnown = !float.IsNaN(value);
+                allKnown &= isKnown;
+                truth[n * targets + t] = isKnown ? scaler.Scale(value, t) : 0;
+                known[n * targets + t] = isKnown ? 1 : 0;
+            }
+
+        return (tensor(truth, device: _device).view(rows.Length, targets), allKnown ? null : tensor(known, device: _device).view(rows.Length, targets));
+    }
+
+    /// <summary>The loss over all known entries in scaled units, and the MAE of each target in its unit.</summary>
+    private (double Loss, double[] Mae) Validate(TrainedModel model, SplitInputs valid)
+    {
+        float[][] predicted = model.Predict(valid.Inputs, _config.BatchSize * 4, _device);
+        int targets = model.Scaler.Means.Count;
+        double[] absolute = new double[targets];
+        int[] known = new int[targets];
+        double loss = 0;
+        for (int n = 0; n < predicted.Length; n++)
+            for (int t = 0; t < targets; t++)
+            {
+                if (float.IsNaN(valid.Targets[n][t])) continue;
+                double error = Math.Abs((double)predicted[n][t] - valid.Targets[n][t]), scaled = error / model.Scaler.Deviations[t];
+                absolute[t] += error;
+                loss += _config.Loss == LossKind.Mse ? scaled * scaled : scaled;
+                known[t]++;
+            }
+
+        return (loss / Math.Max(1, known.Sum()), [.. absolute.Select((a, t) => a / Math.Max(1, known[t]))]);
+    }
+}

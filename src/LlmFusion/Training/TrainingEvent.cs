@@ -1,0 +1,57 @@
+using LlmFusion.DataSets;
+
+namespace LlmFusion.Training;
+
+/// <summary>What a run tells its observer; the library itself never prints.</summary>
+public abstract record TrainingEvent
+{
+    private protected TrainingEvent()
+    {
+    }
+}
+
+/// <summary>Molecules are being parsed and turned into representations.</summary>
+/// <param name="Split">train, valid or test.</param>
+/// <param name="Done">Rows done.</param>
+/// <param name="Total">Rows in all.</param>
+public sealed record PreparationProgress(string Split, int Done, int Total) : TrainingEvent;
+
+/// <summary>The data is read; training is about to start.</summary>
+/// <param name="Data">Name of the data and its split.</param>
+/// <param name="Train">Training rows.</param>
+/// <param name="Valid">Validation rows.</param>
+/// <param name="Test">Test rows.</param>
+/// <param name="Refused">Rows left out, with their errors.</param>
+/// <param name="Missing">Per modality, rows of all splits that lack it.</param>
+/// <param name="Truncated">Sequences that were longer than the limit of tokens.</param>
+/// <param name="Parameters">Trained parameters per part of the network.</param>
+/// <param name="FirstEpoch">1, or where a resumed run goes on.</param>
+public sealed record RunStarted(
+    string Data, int Train, int Valid, int Test, IReadOnlyList<RowError> Refused, IReadOnlyDictionary<string, int> Missing, int Truncated,
+    IReadOnlyDictionary<string, long> Parameters, int FirstEpoch) : TrainingEvent;
+
+/// <summary>One optimiser step is done.</summary>
+/// <param name="Epoch">Epoch, counted from 1.</param>
+/// <param name="Step">Step of the epoch, counted from 1.</param>
+/// <param name="Steps">Steps of an epoch.</param>
+/// <param name="Epochs">Most epochs.</param>
+/// <param name="Loss">Mean training loss of the epoch so far, in scaled units.</param>
+/// <param name="LearningRate">The step's learning rate.</param>
+/// <param name="MoleculesPerSecond">Rate over the epoch so far.</param>
+public sealed record StepDone(int Epoch, int Step, int Steps, int Epochs, double Loss, double LearningRate, double MoleculesPerSecond) : TrainingEvent;
+
+/// <summary>One epoch is done and validated.</summary>
+/// <param name="Record">What the log says of it.</param>
+/// <param name="Targets">Names of the targets.</param>
+/// <param name="Best">Whether it is the best epoch so far.</param>
+public sealed record EpochDone(EpochRecord Record, IReadOnlyList<string> Targets, bool Best) : TrainingEvent;
+
+/// <summary>One line of the training log.</summary>
+/// <param name="Epoch">Counted from 1.</param>
+/// <param name="TrainLoss">Mean over the epoch's steps, with dropout, in scaled units.</param>
+/// <param name="ValidLoss">On the validation split, in scaled units.</param>
+/// <param name="LearningRate">Of the epoch's last step.</param>
+/// <param name="Seconds">Training and validation.</param>
+/// <param name="MoleculesPerSecond">Training rate.</param>
+/// <param name="ValidMae">Per target, in its unit.</param>
+public sealed record EpochRecord(int Epoch, double TrainLoss, double ValidLoss, double LearningRate, double Seconds, double MoleculesPerSecond, IReadOnlyList<double> ValidMae);

@@ -1,0 +1,190 @@
+using LlmFusion.Chemistry;
+using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
+using LlmFusion.Modalities;
+using LlmFusion.Prediction;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace LlmFusion.Training;
+
+/// <summary>What a finished run hands to its caller.</summary>
+/// <param name="Manifest">The manifest as written.</param>
+/// <param name="Reason">Why training ended.</param>
+/// <param name="Folder">The model folder.</param>
+/// <param name="Plots">PNG files written.</param>
+public sealed record TrainingSummary(ModelManifest Manifest, StopReason Reason, string Folder, IReadOnlyList<string> Plots);
+
+/// <summary>A run from data to model folder: read, represent, train, evaluate, write.</summary>
+public static class TrainingRun
+{
+    /// <summary>Most training rows on which training metrics are computed; the count stands in the metrics.</summary>
+    private const int TrainingRowsEvaluated = 10_000;
+
+    /// <summary>Name of the complete configuration in a model folder.</summary>
+    public const string ConfigFile = "config.yaml";
+
+    private const string LogFile = "training-log.csv";
+
+    /// <summary>Runs a configuration.</summary>
+    /// <param name="config">What to do.</param>
+    /// <param name="output">The model folder; created where it is missing, refused where it already holds a model.</param>
+    /// <param name="resume">Go on from the folder's last checkpoint.</param>
+    /// <param name="observe">Receives what happens.</param>
+    /// <param name="cancellation">Stops after the step under way; the best model so far is written.</param>
+    /// <exception cref="BadRowsException">The data holds rows that cannot be used, and they were not to be skipped.</exception>
+    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation)
+    {
+        config.Check();
+        TrainingCheckpoint checkpoint = new(output);
+        Prepare(output, checkpoint, resume);
+        DataSplits splits = RunData.Open(config);
+        config = config with { Targets = [.. splits.Targets] };
+        AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
+
+        RepresentationOptions representation = new() { Modalities = config.StackOrder(), Fingerprint = config.Fingerprint, SmilesForm = config.SmilesForm };
+        Dictionary<string, PreparedRows> prepared = [];
+        foreach ((string name, IReadOnlyList<DataRow> rows) in splits.InOrder())
+        {
+            if (name == Parts.Test && !config.EvaluateTest) continue;
+            prepared[name] = PreparedRows.Of(rows, representation, done => observe(new PreparationProgress(name, done, rows.Count)), cancellation);
+        }
+
+        List<RowError> refused = [.. splits.Refused.Select(r => r.Error!), .. prepared.Values.SelectMany(p => p.Refused)];
+        if (refused.Count > 0 && !config.SkipBadRows) throw new BadRowsException(refused);
+        foreach (string part in new[] { Parts.Train, Parts.Valid })
+            if (prepared[part].Rows.Count == 0) throw new InvalidDataException($"{splits.Name}: the {part} split has no rows, expected at least one");
+
+        manual_seed(config.Seed);
+        InputTokenizer tokenizer = InputTokenizer.Build(prepared[Parts.Train].Representations, config.StackOrder(), config.MaximumTokens);
+        int truncated = 0;
+        Dictionary<string, SplitInputs> inputs = prepared.ToDictionary(p => p.Key, p => Tokenize(p.Value, tokenizer, ref truncated));
+        TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets);
+        using TrainedModel model = TrainedModel.New(config, tokenizer, scaler);
+        using AdamW optimizer = new(model.Network.named_parameters().Select(p => (p.name, p.parameter)), config.WeightDecay);
+        TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, splits.Sha256) : null;
+
+        Dictionary<string, long> parameters = model.Network.named_children().ToDictionary(c => c.name, c => c.module.parameters().Sum(p => p.numel()));
+        observe(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
+            refused, Missing(inputs, config.StackOrder()), truncated, parameters, (resumed?.Epoch ?? 0) + 1));
+        using TrainingLog log = new(Path.Combine(output, LogFile), config.Targets, resumed?.History ?? []);
+        Trainer trainer = new(config, e =>
+        {
+            if (e is EpochDone done) log.Add(done.Record);
+            observe(e);
+        });
+        (TrainingState state, StopReason reason) = trainer.Train(model, inputs[Parts.Train], inputs[Parts.Valid], checkpoint, splits.Sha256, resumed, optimizer, cancellation);
+        if (state.Best == 0) throw new OperationCanceledException("stopped before the first epoch was done: there is no model to write");
+
+        checkpoint.LoadBest(model.Network);
+        string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
+        (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, inputs, splits.Targets, units, state, output);
+        Directory.CreateDirectory(output);
+        ModelManifest manifest = model.Save(output, (entries, sha256) => new ModelManifest
+        {
+            FormatVersion = ModelManifest.CurrentFormat,
+            ProgramVersion = typeof(TrainingRun).Assembly.GetName().Version!.ToString(3),
+            Modalities = entries,
+            SmilesForm = config.SmilesForm,
+            MaximumTokens = config.MaximumTokens,
+            Backbone = model.Network.Fusion.Config.Llm.ToJson(),
+            Positions = config.Positions,
+            ModalityEncoding = config.ModalityEncoding,
+            WeightsSha256 = sha256,
+            Targets = [.. splits.Targets.Select((t, i) => new TargetEntry(t, units[i], scaler.Means[i], scaler.Deviations[i]))],
+            Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count),
+            Training = new TrainingEntry(config.Seed, state.Best, state.Epoch, state.BestLoss, state.History.Sum(h => h.Seconds), parameters.Values.Sum()),
+            Metrics = metrics,
+        });
+        AtomicFile.Write(Path.Combine(output, "README.md"), ModelCard.Of(manifest, config));
+        if (reason != StopReason.Cancelled) checkpoint.Delete();
+        return new TrainingSummary(manifest, reason, output, plots);
+    }
+
+    private static void Prepare(string output, TrainingCheckpoint checkpoint, bool resume)
+    {
+        bool finished = File.Exists(Path.Combine(output, TrainedModel.ManifestFile));
+        if (resume && !checkpoint.Exists)
+            throw new InvalidDataException(finished ? $"{output}: this run is finished, there is nothing to resume" : $"{output}: holds no checkpoint to resume from");
+        if (!resume && (finished || checkpoint.Exists))
+            throw new InvalidDataException($"{output}: already holds a {(finished ? "model" : "run")}; give another folder{(checkpoint.Exists ? ", or --resume to go on with it" : "")}");
+        Directory.CreateDirectory(output);
+    }
+
+    private static SplitInputs Tokenize(PreparedRows rows, InputTokenizer tokenizer, ref int truncated)
+    {
+        MoleculeInputs[] inputs = new MoleculeInputs[rows.Rows.Count];
+        for (int i = 0; i < inputs.Length; i++)
+        {
+            inputs[i] = tokenizer.Encode(rows.Representations[i], out int cut);
+            truncated += cut;
+        }
+
+        return new SplitInputs(rows.Rows, inputs, [.. rows.Rows.Select(r => r.Sample!.Targets)]);
+    }
+
+    private static Dictionary<string, int> Missing(IReadOnlyDictionary<string, SplitInputs> inputs, IEnumerable<Modality> modalities) =>
+        modalities.ToDictionary(m => m.Name(), m => inputs.Values.Sum(s => s.Inputs.Count(i => !i.Has(m))));
+
+    private static (Comparison Metrics, IReadOnlyList<string> Plots) Evaluate(TrainedModel model, RunConfig config, IReadOnlyDictionary<string, SplitInputs> inputs,
+        IReadOnlyList<string> targets, IReadOnlyList<string> units, TrainingState state, string output)
+    {
+        Device device = ComputeDevice.Resolve(config.Device);
+        ConstantPredictor constant = ConstantPredictor.Fit(inputs[Parts.Train].Targets);
+        RidgeRegression? ridge = config.RidgeBaseline ? FitRidge(inputs) : null;
+        Comparison metrics = Comparison.Empty;
+        List<string> plots = [];
+        string plotFolder = Path.Combine(output, "plots");
+        Directory.CreateDirectory(plotFolder);
+        foreach (string part in Parts.All)
+        {
+            if (!inputs.TryGetValue(part, out SplitInputs? split) || split.Rows.Count == 0) continue;
+            if (part == Parts.Train) split = Sample(split, config.Seed);
+            float[][] predicted = model.Predict(split.Inputs, config.BatchSize * 4, device);
+            metrics = metrics.With(part, Comparison.Model, targets, units, split.Targets, predicted)
+                .With(part, Comparison.Constant, targets, units, split.Targets, constant.Predict(split.Rows.Count));
+            if (ridge is not null) metrics = metrics.With(part, Comparison.Ridge, targets, units, split.Targets, ridge.Predict(Counts(split)));
+            bool last = part == (inputs.ContainsKey(Parts.Test) && inputs[Parts.Test].Rows.Count > 0 ? Parts.Test : Parts.Valid);
+            if (!last) continue;
+            for (int t = 0; t < targets.Count; t++)
+            {
+                string path = Path.Combine(plotFolder, $"parity-{FileName(targets[t])}");
+                Plots.Parity([.. split.Targets.Select(v => v[t])], [.. predicted.Select(v => v[t])], $"{targets[t]}, {part} split", units[t],
+                    metrics.Find(part, targets[t], Comparison.Model)!, path);
+                plots.Add(path + ".png");
+            }
+        }
+
+        string curve = Path.Combine(plotFolder, "learning-curve");
+        Plots.LearningCurve([.. state.History.Select(h => (double)h.Epoch)], [.. state.History.Select(h => h.TrainLoss)], [.. state.History.Select(h => h.ValidLoss)],
+            [.. state.History.Select(h => h.LearningRate)], state.Best, curve);
+        plots.Add(curve + ".png");
+        return (metrics, plots);
+    }
+
+    /// <summary>A fixed random part of a large training split: its metrics only show how far the model has memorised.</summary>
+    private static SplitInputs Sample(SplitInputs split, int seed)
+    {
+        if (split.Rows.Count <= TrainingRowsEvaluated) return split;
+        int[] order = [.. Enumerable.Range(0, split.Rows.Count)];
+        new Random(seed).Shuffle(order);
+        int[] taken = [.. order.Take(TrainingRowsEvaluated).Order()];
+        return new SplitInputs([.. taken.Select(i => split.Rows[i])], [.. taken.Select(i => split.Inputs[i])], [.. taken.Select(i => split.Targets[i])]);
+    }
+
+    private static RidgeRegression FitRidge(IReadOnlyDictionary<string, SplitInputs> inputs) =>
+        RidgeRegression.Fit(Counts(inputs[Parts.Train]), inputs[Parts.Train].Targets, Counts(inputs[Parts.Valid]), inputs[Parts.Valid].Targets);
+
+    private static SparseRows Counts(SplitInputs split)
+    {
+        const int size = 2048;
+        MorganCounts[] counts = [.. MoleculeBatch.Select(split.Rows, row =>
+        {
+            using Molecule molecule = Molecule.Parse(row.Sample!.Smiles);
+            return molecule.MorganCounts(2, size);
+        })];
+        return SparseRows.FromCounts(counts.Select(c => (c.Bits, c.Counts)), size);
+    }
+
+    private static string FileName(string target) => string.Concat(target.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '_'));
+}
