@@ -5,9 +5,9 @@ using LlmFusion.Training;
 using LlmFusion.Transformers;
 using LlmFusion.Transformers.Tests;
 using TorchSharp;
-using Parameter = TorchSharp.Modules.Parameter;
 using Xunit;
 using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
 
 namespace LlmFusion.Tests.Fusion;
 
