@@ -73,10 +73,15 @@ public class NewModelTests
     public void Built_inside_a_scope_a_model_outlives_it(string name)
     {
         using DisposeScope scope = NewDisposeScope();
-        Func<Tensor, Tensor?, Tensor> forward;
+        (nn.Module Model, Func<Tensor, Tensor?, Tensor> Forward) made;
+        int weights;
         using (NewDisposeScope())
-            forward = Make(name).Forward;
-        Assert.Equal([3, 4, 16], forward(Ids, Mask).shape);
+        {
+            made = Make(name);
+            weights = Checkpoint.StateOf(made.Model).Count;
+        }
+        Assert.Equal([3, 4, 16], made.Forward(Ids, Mask).shape);
+        Assert.Equal(weights, Checkpoint.StateOf(made.Model).Count);
     }
 
     [Theory, MemberData(nameof(Names))]
