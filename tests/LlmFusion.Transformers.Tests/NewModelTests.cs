@@ -11,8 +11,15 @@ public class NewModelTests
     private static readonly RobertaConfig roberta = new() { VocabSize = 30, Positions = 16, Width = 16, Layers = 2, Heads = 2, Inner = 32 };
     private static readonly BartConfig bart = new()
     {
-        VocabSize = 30, Positions = 16, Width = 16, EncoderLayers = 2, EncoderHeads = 2, EncoderInner = 32,
-        DecoderLayers = 1, DecoderHeads = 2, DecoderInner = 32,
+        VocabSize = 30,
+        Positions = 16,
+        Width = 16,
+        EncoderLayers = 2,
+        EncoderHeads = 2,
+        EncoderInner = 32,
+        DecoderLayers = 1,
+        DecoderHeads = 2,
+        DecoderInner = 32,
     };
 
     /// <summary>Each architecture as a module and its forward pass over token ids and a mask.</summary>
