@@ -25,9 +25,8 @@ internal static class DemoCommand
             DemoResult demo = Demo.Run(parse.GetValue(output)!, view.Show, stop);
             view.Dispose();
             TrainingView.Summarise(demo.Training, screen);
-            if (demo.Training.Reason == StopReason.Cancelled) return ExitCode.Failed;
             Show(demo, screen);
-            return ExitCode.Done;
+            return demo.Training.Reason == StopReason.Cancelled ? ExitCode.Failed : ExitCode.Done;
         });
         return command;
     }

@@ -45,7 +45,8 @@ public static class Demo
         TrainingSummary summary = TrainingRun.Run(Config, output, resume: false, observe, cancellation);
         using TrainedModel model = TrainedModel.Load(output);
         DataRow[] rows = [.. Catalog.Open(DemoDataSet.Name).Test.Take(Shown)];
-        return new DemoResult(summary, [.. new Predictor(model).Predict(rows, cancellation).Select(p => new DemoPrediction(p.Row.Smiles, p.Row.Sample!.Targets, p.Values!))]);
+        // Five molecules take no time: a run that was stopped shows them too.
+        return new DemoResult(summary, [.. new Predictor(model).Predict(rows, CancellationToken.None).Select(p => new DemoPrediction(p.Row.Smiles, p.Row.Sample!.Targets, p.Values!))]);
     }
 
     private static void RemoveEarlier(string output)
