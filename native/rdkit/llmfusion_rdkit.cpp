@@ -43,7 +43,8 @@ thread_local std::string text_out;
 thread_local std::vector<int32_t> bits_out;
 thread_local std::vector<int32_t> counts_out;
 
-// RDKit explains a refused SMILES in its error log only: a stream that keeps each thread's lines apart catches them.
+// RDKit explains a refused SMILES in its error log only: a stream buffer that keeps each thread's text apart catches it.
+// The one ostream above it is shared, but text written to it changes nothing in it: no lock is needed.
 class ThreadLog : public std::streambuf {
  protected:
   int_type overflow(int_type c) override {

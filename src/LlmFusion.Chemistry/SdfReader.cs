@@ -16,6 +16,7 @@ public sealed record SdfRecord(
 public static class SdfReader
 {
     private const int MostLines = 1_000_000; // of one record: a file that is no SDF must not fill the memory
+    private const int MostStructureLines = 10_000; // RDKit's time grows with the cube of the atoms
     private const string Separator = "$$$$";
 
     /// <summary>
@@ -75,6 +76,8 @@ public static class SdfReader
             string what = complete ? $"the record has no 'M  END' before '{Separator}'" : "the file ends within the record: no 'M  END'";
             return new SdfRecord(index, start, name, null, what, properties);
         }
+        if (end >= MostStructureLines)
+            return new SdfRecord(index, start, name, null, $"a structure of {end + 1} lines, at most {MostStructureLines} are read", properties);
         string block = string.Join('\n', lines.Take(end + 1)) + "\n";
         if (!Molecule.TryParseMolBlock(block, out Molecule? molecule, out string reason))
             return new SdfRecord(index, start, name, null, reason, properties);

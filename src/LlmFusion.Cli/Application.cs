@@ -79,6 +79,7 @@ internal static class Application
             new HelpOption { Action = new HelpWithExamples(new HelpAction()) },
             new VersionOption(),
             Debug,
+            DemoCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),
             FeaturizeCommand.Create(),

@@ -31,7 +31,7 @@ internal sealed class ConfigReader
             using JsonDocument document = JsonDocument.Parse(stream);
             return from(document.RootElement);
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             throw new CheckpointException($"config.json: not valid JSON ({error.Message})", error);
         }

@@ -157,7 +157,7 @@ public static class Safetensors
             using JsonDocument json = JsonDocument.Parse(header, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 });
             return ParseHeader(json.RootElement, dataStart: 8 + (long)length, dataLength: stream.Length - 8 - (long)length);
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
             throw Damaged($"its header is not the JSON expected ({error.Message})", error);
         }

@@ -11,8 +11,15 @@ public class NewModelTests
     private static readonly RobertaConfig roberta = new() { VocabSize = 30, Positions = 16, Width = 16, Layers = 2, Heads = 2, Inner = 32 };
     private static readonly BartConfig bart = new()
     {
-        VocabSize = 30, Positions = 16, Width = 16, EncoderLayers = 2, EncoderHeads = 2, EncoderInner = 32,
-        DecoderLayers = 1, DecoderHeads = 2, DecoderInner = 32,
+        VocabSize = 30,
+        Positions = 16,
+        Width = 16,
+        EncoderLayers = 2,
+        EncoderHeads = 2,
+        EncoderInner = 32,
+        DecoderLayers = 1,
+        DecoderHeads = 2,
+        DecoderInner = 32,
     };
 
     /// <summary>Each architecture as a module and its forward pass over token ids and a mask.</summary>
@@ -73,10 +80,15 @@ public class NewModelTests
     public void Built_inside_a_scope_a_model_outlives_it(string name)
     {
         using DisposeScope scope = NewDisposeScope();
-        Func<Tensor, Tensor?, Tensor> forward;
+        (nn.Module Model, Func<Tensor, Tensor?, Tensor> Forward) made;
+        int weights;
         using (NewDisposeScope())
-            forward = Make(name).Forward;
-        Assert.Equal([3, 4, 16], forward(Ids, Mask).shape);
+        {
+            made = Make(name);
+            weights = Checkpoint.StateOf(made.Model).Count;
+        }
+        Assert.Equal([3, 4, 16], made.Forward(Ids, Mask).shape);
+        Assert.Equal(weights, Checkpoint.StateOf(made.Model).Count);
     }
 
     [Theory, MemberData(nameof(Names))]
@@ -179,6 +191,18 @@ public class NewModelTests
             })];
             Assert.All(results[0].Zip(results[1]), pair => Assert.True(pair.First.allclose(pair.Second, 1e-4, 1e-5)));
         }
+    }
+
+    /// <summary>Moving to another device goes the same way; a weight left behind would not multiply with the rest.</summary>
+    [Theory, MemberData(nameof(Names))]
+    public void Every_weight_moves(string name)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        (nn.Module model, Func<Tensor, Tensor?, Tensor> forward) = Make(name);
+        model.eval();
+        Tensor single = forward(Ids, null);
+        model.to(ScalarType.Float64);
+        Assert.True(forward(Ids, null).allclose(single.to_type(ScalarType.Float64), 1e-4, 1e-5));
     }
 
     [Fact]

@@ -11,13 +11,13 @@ internal static class SelfiesElements
     private static readonly HashSet<string> Organic = ["B", "C", "N", "O", "S", "P", "F", "Cl", "Br", "I"];
 
     /// <summary>Elements that may be aromatic: their valences, and their valence electrons.</summary>
-    private static readonly Dictionary<string, (int[] Valences, int Electrons)> Aromatic = new()
+    private static readonly Dictionary<string, (int[] Valences, int Electrons)> Aromatic = new (string[] Elements, int[] Valences, int Electrons)[]
     {
-        ["B"] = ([3], 3), ["Al"] = ([3], 3),
-        ["C"] = ([4], 4), ["Si"] = ([4], 4),
-        ["N"] = ([3, 5], 5), ["P"] = ([3, 5], 5), ["As"] = ([3, 5], 5),
-        ["O"] = ([2, 4], 6), ["S"] = ([2, 4], 6), ["Se"] = ([2, 4], 6), ["Te"] = ([2, 4], 6),
-    };
+        (["B", "Al"], [3], 3),
+        (["C", "Si"], [4], 4),
+        (["N", "P", "As"], [3, 5], 5),
+        (["O", "S", "Se", "Te"], [2, 4], 6),
+    }.SelectMany(g => g.Elements, (g, element) => (element, g.Valences, g.Electrons)).ToDictionary(e => e.element, e => (e.Valences, e.Electrons));
 
     public static bool IsKnown(string element) => Elements.Contains(element);
 

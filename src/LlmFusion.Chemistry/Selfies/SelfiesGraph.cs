@@ -4,16 +4,16 @@ namespace LlmFusion.Chemistry;
 internal sealed class SelfiesAtom
 {
     /// <summary>Bonds an atom can make, by element and charge: the default constraints of selfies 2.2.0.</summary>
-    private static readonly Dictionary<(string Element, int Charge), int> Capacities = new()
+    private static readonly Dictionary<(string Element, int Charge), int> Capacities = new (string Element, int Charge, int Bonds)[]
     {
-        [("H", 0)] = 1, [("F", 0)] = 1, [("Cl", 0)] = 1, [("Br", 0)] = 1, [("I", 0)] = 1,
-        [("B", 0)] = 3, [("B", +1)] = 2, [("B", -1)] = 4,
-        [("O", 0)] = 2, [("O", +1)] = 3, [("O", -1)] = 1,
-        [("N", 0)] = 3, [("N", +1)] = 4, [("N", -1)] = 2,
-        [("C", 0)] = 4, [("C", +1)] = 3, [("C", -1)] = 3,
-        [("P", 0)] = 5, [("P", +1)] = 4, [("P", -1)] = 6,
-        [("S", 0)] = 6, [("S", +1)] = 5, [("S", -1)] = 5,
-    };
+        ("H", 0, 1), ("F", 0, 1), ("Cl", 0, 1), ("Br", 0, 1), ("I", 0, 1),
+        ("B", 0, 3), ("B", +1, 2), ("B", -1, 4),
+        ("O", 0, 2), ("O", +1, 3), ("O", -1, 1),
+        ("N", 0, 3), ("N", +1, 4), ("N", -1, 2),
+        ("C", 0, 4), ("C", +1, 3), ("C", -1, 3),
+        ("P", 0, 5), ("P", +1, 4), ("P", -1, 6),
+        ("S", 0, 6), ("S", +1, 5), ("S", -1, 5),
+    }.ToDictionary(c => (c.Element, c.Charge), c => c.Bonds);
     private const int OtherCapacity = 8;
 
     public required string Element { get; init; }

@@ -62,10 +62,10 @@ internal static class TrainCommand
             Add<string>("--smiles-column", "SMILES column (else the one named smiles)", (c, v) => c with { SmilesColumn = v });
             Add<string>("--id-column", "Column that identifies a row", (c, v) => c with { IdColumn = v });
             Add<string>("--text-column", "Column with descriptions (else text, description or caption)", (c, v) => c with { TextColumn = v });
-            AddList("--targets", "Columns to learn, separated by commas", (c, v) => c with { Targets = v });
+            AddList("--targets", "Columns to learn, separated by commas", (c, v) => c with { Targets = [.. v] });
             AddList("--units", "Units of targets for display, for instance gap=eV,logs=log(mol/L)", (c, v) => c with { Units = v.Select(u => u.Split('=', 2)).ToDictionary(u => u[0], u => u.Length > 1 ? u[1] : throw new ArgumentException($"--units: got {u[0]}, expected NAME=UNIT")) });
             Add<bool>("--skip-bad-rows", "Leave out rows that cannot be read instead of refusing the file", (c, v) => c with { SkipBadRows = v });
-            AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint", (c, v) => c with { Modalities = v });
+            AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint", (c, v) => c with { Modalities = [.. v] });
             Add<string>("--fingerprint", "Morgan fingerprint as counts or bits (the paper: bits)", (c, v) => c with { Fingerprint = c.Fingerprint with { Counts = CountsOf(v) } });
             Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } });
             Add<int>("--fingerprint-size", "Length of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Size = v } });

@@ -53,7 +53,7 @@ public sealed record RunConfig
     public string Split { get; init; } = "random";
 
     /// <summary>Share of the rows in training, validation and test.</summary>
-    public IReadOnlyList<double> SplitFractions { get; init; } = [0.8, 0.1, 0.1];
+    public List<double> SplitFractions { get; init; } = [0.8, 0.1, 0.1];
 
     /// <summary>Seed of the split.</summary>
     public int SplitSeed { get; init; }
@@ -71,7 +71,7 @@ public sealed record RunConfig
     public string? TextColumn { get; init; }
 
     /// <summary>The properties to learn, each a column.</summary>
-    public IReadOnlyList<string> Targets { get; init; } = [];
+    public List<string> Targets { get; init; } = [];
 
     /// <summary>Unit of each target, for display; built-in data sets know theirs.</summary>
     public Dictionary<string, string> Units { get; init; } = [];
@@ -80,7 +80,7 @@ public sealed record RunConfig
     public bool SkipBadRows { get; init; }
 
     /// <summary>The modalities to fuse.</summary>
-    public IReadOnlyList<string> Modalities { get; init; } = ["smiles", "selfies", "fingerprint"];
+    public List<string> Modalities { get; init; } = ["smiles", "selfies", "fingerprint"];
 
     /// <summary>Radius, size and kind of the Morgan fingerprint.</summary>
     public FingerprintOptions Fingerprint { get; init; } = new();

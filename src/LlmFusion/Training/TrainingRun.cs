@@ -39,7 +39,7 @@ public static class TrainingRun
         TrainingCheckpoint checkpoint = new(output);
         Prepare(output, checkpoint, resume);
         DataSplits splits = RunData.Open(config);
-        config = config with { Targets = splits.Targets };
+        config = config with { Targets = [.. splits.Targets] };
         AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
 
         RepresentationOptions representation = new() { Modalities = config.StackOrder(), Fingerprint = config.Fingerprint, SmilesForm = config.SmilesForm };

@@ -58,7 +58,7 @@ public sealed class TrainingRunTests : IDisposable
     [Fact]
     public void A_small_model_overfits_twelve_molecules()
     {
-        RunConfig config = _config with { Epochs = 60, Dropout = 0, EarlyStopping = 60, WeightDecay = 0 };
+        RunConfig config = _config with { Epochs = 40, Dropout = 0, EarlyStopping = 40, WeightDecay = 0 };
         TrainingSummary summary = Run(config, "overfit");
         TargetMetrics metrics = summary.Manifest.Metrics.Find("train", "a", Comparison.Model)!, constant = summary.Manifest.Metrics.Find("train", "a", Comparison.Constant)!;
         Assert.True(metrics.Mse < 0.05 * constant.Mse, $"MSE {metrics.Mse} against {constant.Mse} of the constant predictor");
@@ -98,7 +98,7 @@ public sealed class TrainingRunTests : IDisposable
         }, stop.Token);
         Assert.Equal(StopReason.Cancelled, first.Reason);
         Assert.Equal(2, first.Manifest.Training.Epochs);
-        TrainingSummary second = TrainingRun.Run(_config, cut, resume: true, _ => { }, CancellationToken.None);
+        TrainingSummary second = TrainingRun.Run(_config, cut, resume: true, _ => { }, TestContext.Current.CancellationToken);
         Assert.Equal(3, second.Manifest.Training.Epochs);
         Dictionary<string, Tensor> expected = Safetensors.Read(Path.Combine(whole, "model.safetensors")), actual = Safetensors.Read(Path.Combine(cut, "model.safetensors"));
         Assert.Equal(expected.Keys.Order(), actual.Keys.Order());
@@ -111,7 +111,7 @@ public sealed class TrainingRunTests : IDisposable
     {
         Run(_config with { Epochs = 1 }, "done");
         Assert.Contains("already holds a model", Assert.Throws<InvalidDataException>(() => Run(_config, "done")).Message);
-        Assert.Contains("finished", Assert.Throws<InvalidDataException>(() => TrainingRun.Run(_config, _folder["done"], true, _ => { }, default)).Message);
+        Assert.Contains("finished", Assert.Throws<InvalidDataException>(() => TrainingRun.Run(_config, _folder["done"], true, _ => { }, TestContext.Current.CancellationToken)).Message);
     }
 
     [Fact]
@@ -175,7 +175,7 @@ public sealed class TrainingRunTests : IDisposable
         Assert.Contains("model.safetensors", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(model).Dispose()).Message);
     }
 
-    private TrainingSummary Run(RunConfig config, string name) => TrainingRun.Run(config, _folder[name], resume: false, _ => { }, CancellationToken.None);
+    private TrainingSummary Run(RunConfig config, string name) => TrainingRun.Run(config, _folder[name], resume: false, _ => { }, TestContext.Current.CancellationToken);
 
     private static bool Same(RunConfig a, RunConfig b) => a.ToYaml() == b.ToYaml();
 }
