@@ -22,9 +22,18 @@ internal static class BenchCommand
         command.SetRun((parse, screen, stop) =>
         {
             int count = parse.GetValue(molecules);
-            using ProgressLine progress = screen.Progress("molecules", 2L * count);
-            FeaturizeBenchmarkResult result = FeaturizeBenchmark.Run(parse.GetValue(data)!, count, done => progress.Report(done), stop);
-            progress.Dispose();
+            // Begun by the first molecule, so that its rate does not count the making of the data set.
+            ProgressLine? progress = null;
+            FeaturizeBenchmarkResult result;
+            try
+            {
+                result = FeaturizeBenchmark.Run(parse.GetValue(data)!, count, done => (progress ??= screen.Progress("molecules", 2L * count)).Report(done), stop);
+            }
+            finally
+            {
+                progress?.Dispose();
+            }
+
             if (parse.GetValue(json)) screen.Data(result.ToJson());
             else Show(result, screen);
             return ExitCode.Done;
@@ -34,9 +43,9 @@ internal static class BenchCommand
 
     private static void Show(FeaturizeBenchmarkResult result, Screen screen)
     {
-        DataTable table = new("cores", "molecules/s", "seconds") { Title = string.Create(CultureInfo.InvariantCulture, $"featurize, {result.Molecules:N0} molecules of {result.Data}") };
+        DataTable table = new("data", "molecules", "cores", "molecules/s", "seconds");
         foreach (FeaturizeRate rate in new[] { result.OneCore, result.AllCores })
-            table.Add(rate.Threads, rate.MoleculesPerSecond.ToString("N0", CultureInfo.InvariantCulture), rate.Seconds.ToString("F2", CultureInfo.InvariantCulture));
+            table.Add(result.Data, result.Molecules, rate.Threads, rate.MoleculesPerSecond.ToString("N0", CultureInfo.InvariantCulture), rate.Seconds.ToString("F2", CultureInfo.InvariantCulture));
         screen.Table(table);
     }
 }
