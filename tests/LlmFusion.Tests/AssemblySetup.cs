@@ -1,6 +1,9 @@
 using System.Runtime.CompilerServices;
 using TorchSharp;
 
+// torch's generator and its count of live tensors belong to the whole process.
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
+
 namespace LlmFusion.Tests;
 
 internal static class AssemblySetup

@@ -71,6 +71,29 @@ public sealed class SequenceEncoder : nn.Module
         Tensor Mean(Tensor hidden) => mask is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, mask);
     }
 
+    /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
+    protected override void RegisterComponents()
+    {
+    }
+
+    /// <summary>Width, layers and vocabulary of an encoder's config.json, without building it.</summary>
+    /// <exception cref="CheckpointException">An option is unknown or out of range.</exception>
+    public static (int Width, int Layers, int Vocabulary) SizesOf(Modality modality, JsonObject config)
+    {
+        switch (modality)
+        {
+            case Modality.Smiles:
+                RobertaConfig roberta = RobertaConfig.From(Element(config));
+                return (roberta.Width, roberta.Layers, roberta.VocabSize);
+            case Modality.Selfies:
+                BartConfig bart = BartConfig.From(Element(config));
+                return (bart.Width, bart.EncoderLayers, bart.VocabSize);
+            default:
+                Gpt2Config gpt2 = Gpt2Config.From(Element(config));
+                return (gpt2.Width, gpt2.Layers, gpt2.VocabSize);
+        }
+    }
+
     /// <summary>config.json of a new encoder.</summary>
     /// <param name="modality">A sequence modality.</param>
     /// <param name="size">Layers, width and heads.</param>

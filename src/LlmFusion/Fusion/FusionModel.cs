@@ -88,6 +88,11 @@ public sealed class FusionModel : nn.Module
             fused.MoveToOuterDisposeScope(), prediction.MoveToOuterDisposeScope());
     }
 
+    /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
+    protected override void RegisterComponents()
+    {
+    }
+
     private Tensor Project(Modality modality, Tensor embedding)
     {
         if (modality == Modality.Fingerprint) return nn.functional.relu(_fingerprintEncoder!.forward(embedding));   // (N, d)

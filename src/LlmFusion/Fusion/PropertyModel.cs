@@ -37,6 +37,11 @@ public sealed class PropertyModel : nn.Module
         return Fusion.Forward(embeddings, batch.Present).Prediction.MoveToOuterDisposeScope();
     }
 
+    /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
+    protected override void RegisterComponents()
+    {
+    }
+
     /// <summary>The modality's embedding (N, d_m); zeros for molecules that lack it, whose encoder is not run.</summary>
     private Tensor Embed(Modality modality, Batch batch)
     {

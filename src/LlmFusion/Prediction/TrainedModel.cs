@@ -93,6 +93,14 @@ public sealed class TrainedModel : IDisposable
                 Fingerprint = manifest.Modalities.FirstOrDefault(m => m.Fingerprint is not null)?.Fingerprint ?? new FingerprintOptions(),
             };
             representation.Fingerprint.Check();
+            Gpt2Config backbone = Gpt2Config.From(JsonSerializer.SerializeToElement(manifest.Backbone));
+            RequireRoom(Path.Combine(folder, WeightsFile), backbone.Width, backbone.Layers, backbone.Positions);
+            foreach ((Modality modality, string encoder) in folders)
+            {
+                (int width, int layers, int vocabulary) = SequenceEncoder.SizesOf(modality, configs[modality]);
+                RequireRoom(Path.Combine(encoder, WeightsFile), width, layers, vocabulary);
+            }
+
             PropertyModel network = Build(configs, representation, manifest.Backbone, manifest.Positions, manifest.ModalityEncoding, manifest.Targets.Count);
             Checkpoint.LoadFile(network.Fusion, Path.Combine(folder, WeightsFile));
             foreach ((Modality modality, string encoder) in folders)
@@ -205,6 +213,13 @@ public sealed class TrainedModel : IDisposable
             Targets = targets,
         });
         return new PropertyModel(encoders, fusion);
+    }
+
+    /// <summary>Sizes are refused that the weights file cannot hold, before memory is asked for them.</summary>
+    private static void RequireRoom(string weights, double width, double layers, double rows)
+    {
+        double least = sizeof(float) * (layers * width * width + rows * width), got = new FileInfo(weights).Length;
+        if (got < least) throw new InvalidDataException($"{weights}: has {got:N0} bytes, expected at least {least:N0} for {layers:N0} layers of width {width:N0} and {rows:N0} embeddings");
     }
 
     private static string Inside(string folder, string? relative)

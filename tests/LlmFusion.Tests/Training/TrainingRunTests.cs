@@ -144,6 +144,8 @@ public sealed class TrainingRunTests : IDisposable
             "encoders/text/vocab.json", "plots/parity-a.svg", "plots/parity-b.png", "plots/learning-curve.png" })
             Assert.True(File.Exists(Path.Combine(model, file)), file);
         Assert.Equal(_config with { Epochs = 1, RidgeBaseline = true }, RunConfig.Load(Path.Combine(model, "config.yaml")), Same);
+        Assert.All(Safetensors.ReadHeader(Path.Combine(model, "model.safetensors")).Entries, e => Assert.Matches("^(llm|head|fp_encoder|modality_pos)($|[.])", e.Name));
+        Assert.All(Safetensors.ReadHeader(Path.Combine(model, "encoders", "smiles", "model.safetensors")).Entries, e => Assert.Matches("^(embeddings|encoder)[.]", e.Name));
         Assert.NotNull(TrainedModel.ReadManifest(model).Metrics.Find("test", "a", Comparison.Ridge));
     }
 
@@ -161,6 +163,18 @@ public sealed class TrainingRunTests : IDisposable
         if (content is null) File.Delete(path);
         else File.WriteAllText(path, content);
         Assert.Contains(said, Assert.Throws<ModelFolderException>(() => TrainedModel.Load(model).Dispose()).Message);
+    }
+
+    [Theory]
+    [InlineData("llmfusion.json", "\"n_embd\": 64", "\"n_embd\": 1000000")]
+    [InlineData("llmfusion.json", "\"n_layer\": 2", "\"n_layer\": 2000000000")]
+    [InlineData("encoders/smiles/config.json", "\"vocab_size\": ", "\"vocab_size\": 99999")]
+    public void Sizes_that_the_weights_cannot_have_are_refused_before_memory_is_asked_for(string file, string found, string put)
+    {
+        string model = Run(_config with { Epochs = 1 }, "model").Folder, path = Path.Combine(model, file), text = File.ReadAllText(path);
+        Assert.Contains(found, text);
+        File.WriteAllText(path, text.Replace(found, put));
+        Assert.Contains("model.safetensors", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(model).Dispose()).Message);
     }
 
     [Fact]
