@@ -27,6 +27,7 @@ internal static class PredictCommand
             string? path = parse.GetValue(file);
             string[] molecules = parse.GetValue(smiles) ?? [];
             if (path is null == (molecules.Length == 0)) throw new UsageException("give either a FILE or --smiles");
+            if (path is null && parse.GetResult(output) is { Implicit: false }) throw new UsageException("-o goes with a FILE; with --smiles there is --json");
             if (path is null) return Molecules(molecules);
             using DataFile data = DataFile.Open(path, new DataFileOptions { SmilesColumn = parse.GetValue(smilesColumn), TextColumn = parse.GetValue(textColumn) });
             return Rows(data);

@@ -31,6 +31,7 @@ internal static class TrainCommand
             string? resumed = result.GetValue(resume);
             string folder = resumed ?? result.GetValue(output) ?? throw new UsageException("no folder to write the model to: give -o DIR");
             string? path = result.GetValue(configFile)?.FullName ?? (resumed is null ? null : Path.Combine(resumed, TrainingRun.ConfigFile));
+            if (resumed is not null && !File.Exists(path)) throw new UsageException($"{resumed}: holds no {TrainingRun.ConfigFile}; expected the folder of a training run");
             RunConfig config = options.Apply(result, path is null ? new RunConfig() : RunConfig.Load(path));
             if (result.GetValue(file) is { } given) config = config with { File = given.ToString() };
             using TrainingView view = new(screen);

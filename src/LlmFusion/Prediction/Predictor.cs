@@ -24,6 +24,8 @@ public sealed class Predictor
 {
     private const int ChunkSize = 2048; // rows in memory at once; within a chunk rows of like length share a batch
 
+    private const string ErrorColumn = "error";
+
     private readonly TrainedModel _model;
     private readonly Device _device;
     private readonly int _batchSize;
@@ -53,9 +55,11 @@ public sealed class Predictor
     public PredictionSummary PredictFile(DataFile file, string output, Action<long>? progress = null, CancellationToken cancellation = default)
     {
         string[] targets = [.. Targets.Select(t => Unused(t.Name, file.Columns))];
-        string errorColumn = Unused("error", file.Columns);
-        using TableWriter writer = TableWriter.Open(output, [.. file.Columns.Select(c => new OutputColumn(c)),
-            .. targets.Select(t => new OutputColumn(t, ColumnKind.Real)), new OutputColumn(errorColumn)]);
+        if (output != "-" && Path.GetFullPath(output) == Path.GetFullPath(file.Path))
+            throw new ArgumentException($"output: got {output}, which is the input; expected another file");
+        // Scripts read `error`: a column of that name in the input gives way.
+        using TableWriter writer = TableWriter.Open(output, [.. file.Columns.Select(c => new OutputColumn(c == ErrorColumn ? Unused("error_input", file.Columns) : c)),
+            .. targets.Select(t => new OutputColumn(t, ColumnKind.Real)), new OutputColumn(ErrorColumn)]);
         long refused = 0;
         foreach (RowPrediction prediction in Predict(file.Rows(), cancellation))
         {
@@ -82,7 +86,12 @@ public sealed class Predictor
             float[][] values = _model.Predict(inputs, _batchSize, _device);
             int next = 0;
             foreach ((DataRow row, Representations? of, RowError? error) in chunk)
-                yield return new RowPrediction(row, of is null ? null : values[next++], error);
+            {
+                float[]? predicted = of is null ? null : values[next++];
+                yield return predicted is null || predicted.All(float.IsFinite)
+                    ? new RowPrediction(row, predicted, error)
+                    : new RowPrediction(row, null, row.Refuse(null, "a prediction that is no finite number", "a finite one").Error);
+            }
         }
     }
 

@@ -69,7 +69,6 @@ public sealed class TrainedModel : IDisposable
     /// <exception cref="ModelFolderException">The folder is damaged, incomplete, foreign or of a newer format.</exception>
     public static TrainedModel Load(string folder)
     {
-        string manifestPath = Path.Combine(folder, ManifestFile);
         ModelManifest manifest = ReadManifest(folder);
         try
         {
@@ -102,16 +101,16 @@ public sealed class TrainedModel : IDisposable
             }
 
             PropertyModel network = Build(configs, representation, manifest.Backbone, manifest.Positions, manifest.ModalityEncoding, manifest.Targets.Count);
-            Checkpoint.LoadFile(network.Fusion, Path.Combine(folder, WeightsFile));
+            Load(network.Fusion, Path.Combine(folder, WeightsFile), manifest.WeightsSha256);
             foreach ((Modality modality, string encoder) in folders)
-                Checkpoint.LoadFile(network.Encoders[modality].Model, Path.Combine(encoder, WeightsFile));
+                Load(network.Encoders[modality].Model, Path.Combine(encoder, WeightsFile), manifest.Modalities.First(m => m.Name == modality.Name()).Sha256);
             network.eval();
             TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)]);
             return new TrainedModel(network, new InputTokenizer(vocabularies, manifest.MaximumTokens), representation, scaler) { Manifest = manifest };
         }
         catch (Exception e) when (e is CheckpointException or InvalidDataException or ArgumentException or JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new ModelFolderException(manifestPath, e.Message, e);
+            throw new ModelFolderException(folder, e.Message, e);
         }
     }
 
@@ -121,6 +120,7 @@ public sealed class TrainedModel : IDisposable
     {
         string path = Path.Combine(folder, ManifestFile);
         if (!Directory.Exists(folder)) throw new ModelFolderException(folder, "no such folder; expected the output folder of a training run");
+        if (!File.Exists(path) && new TrainingCheckpoint(folder).Exists) throw new ModelFolderException(folder, $"is an unfinished run; go on with it: ./llmfusion train --resume {folder}");
         if (!File.Exists(path)) throw new ModelFolderException(folder, $"holds no {ManifestFile}; expected the output folder of a finished training run");
         if (new FileInfo(path).Length > LargestManifest) throw new ModelFolderException(path, $"is larger than {LargestManifest >> 20} MiB, which no manifest is");
         try
@@ -220,6 +220,13 @@ public sealed class TrainedModel : IDisposable
     {
         double least = sizeof(float) * (layers * width * width + rows * width), got = new FileInfo(weights).Length;
         if (got < least) throw new InvalidDataException($"{weights}: has {got:N0} bytes, expected at least {least:N0} for {layers:N0} layers of width {width:N0} and {rows:N0} embeddings");
+    }
+
+    /// <summary>Strictly, and only the very bytes that were written: a file that was changed or damaged is refused.</summary>
+    private static void Load(nn.Module module, string weights, string? sha256)
+    {
+        Checkpoint.LoadFile(module, weights);
+        if (Sha256(weights) is var got && got != sha256) throw new InvalidDataException($"{weights}: damaged or replaced, its sha256 is {got}, expected {sha256}");
     }
 
     private static string Inside(string folder, string? relative)

@@ -22,6 +22,9 @@ public enum StopReason
     Cancelled,
 }
 
+/// <summary>The loss is no finite number any more.</summary>
+public sealed class TrainingDivergedException(string message) : Exception(message);
+
 /// <summary>One split as the network reads it.</summary>
 /// <param name="Rows">Rows of the data.</param>
 /// <param name="Inputs">What the network reads of each.</param>
@@ -109,7 +112,7 @@ public sealed class Trainer
             learningRate = rate.At((long)(epoch - 1) * batches.Count + step);
             double loss = TrainStep(model, train, batches[step], parameters, optimizer, learningRate);
             if (!double.IsFinite(loss))
-                throw new InvalidOperationException($"epoch {epoch}, step {step + 1}: the loss is {loss}. The last good checkpoint is kept; a lower learning rate may help. Rows: {string.Join(", ", batches[step].Take(10).Select(i => train.Rows[i].Sample!.Id))}");
+                throw new TrainingDivergedException($"epoch {epoch}, step {step + 1}: the loss is {loss}; a lower --learning-rate may help. Checkpoints of earlier epochs are kept. Rows of the batch: {string.Join(", ", batches[step].Take(10).Select(i => train.Rows[i].Sample!.Id))}");
             lossSum += loss * batches[step].Length;
             seen += batches[step].Length;
             _observe(new StepDone(epoch, step + 1, batches.Count, _config.Epochs, lossSum / seen, learningRate, seen / clock.Elapsed.TotalSeconds));

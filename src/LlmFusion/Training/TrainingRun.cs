@@ -40,8 +40,6 @@ public static class TrainingRun
         Prepare(output, checkpoint, resume);
         DataSplits splits = RunData.Open(config);
         config = config with { Targets = [.. splits.Targets] };
-        AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
-
         RepresentationOptions representation = new() { Modalities = config.StackOrder(), Fingerprint = config.Fingerprint, SmilesForm = config.SmilesForm };
         Dictionary<string, PreparedRows> prepared = [];
         foreach ((string name, IReadOnlyList<DataRow> rows) in splits.InOrder())
@@ -51,10 +49,12 @@ public static class TrainingRun
         }
 
         List<RowError> refused = [.. splits.Refused.Select(r => r.Error!), .. prepared.Values.SelectMany(p => p.Refused)];
-        if (refused.Count > 0 && !config.SkipBadRows) throw new BadRowsException(refused);
+        if (refused.Count > 0 && !config.SkipBadRows) throw new BadRowsException([.. refused.OrderBy(e => e.File, StringComparer.Ordinal).ThenBy(e => e.Line)]);
         foreach (string part in new[] { Parts.Train, Parts.Valid })
             if (prepared[part].Rows.Count == 0) throw new InvalidDataException($"{splits.Name}: the {part} split has no rows, expected at least one");
 
+        Directory.CreateDirectory(output);
+        AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
         manual_seed(config.Seed);
         InputTokenizer tokenizer = InputTokenizer.Build(prepared[Parts.Train].Representations, config.StackOrder(), config.MaximumTokens);
         int truncated = 0;
@@ -79,7 +79,6 @@ public static class TrainingRun
         checkpoint.LoadBest(model.Network);
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
         (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, inputs, splits.Targets, units, state, output);
-        Directory.CreateDirectory(output);
         ModelManifest manifest = model.Save(output, (entries, sha256) => new ModelManifest
         {
             FormatVersion = ModelManifest.CurrentFormat,
@@ -108,7 +107,6 @@ public static class TrainingRun
             throw new InvalidDataException(finished ? $"{output}: this run is finished, there is nothing to resume" : $"{output}: holds no checkpoint to resume from");
         if (!resume && (finished || checkpoint.Exists))
             throw new InvalidDataException($"{output}: already holds a {(finished ? "model" : "run")}; give another folder{(checkpoint.Exists ? ", or --resume to go on with it" : "")}");
-        Directory.CreateDirectory(output);
     }
 
     private static SplitInputs Tokenize(PreparedRows rows, InputTokenizer tokenizer, ref int truncated)

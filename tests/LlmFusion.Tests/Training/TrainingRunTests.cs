@@ -178,6 +178,32 @@ public sealed class TrainingRunTests : IDisposable
     }
 
     [Fact]
+    public void Weights_with_one_changed_byte_and_an_unfinished_run_are_refused()
+    {
+        string model = Run(_config with { Epochs = 1 }, "model").Folder, weights = Path.Combine(model, "model.safetensors");
+        byte[] bytes = File.ReadAllBytes(weights);
+        bytes[^5] ^= 1;
+        File.WriteAllBytes(weights, bytes);
+        Assert.Contains("damaged or replaced", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(model).Dispose()).Message);
+        Directory.CreateDirectory(_folder["killed/checkpoints"]);
+        File.WriteAllText(_folder["killed/checkpoints/last.safetensors"], "");
+        Assert.Contains("--resume", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(_folder["killed"]).Dispose()).Message);
+    }
+
+    [Fact]
+    public void A_diverging_run_names_step_and_rows_and_predictions_that_are_no_number_are_errors()
+    {
+        TrainingDivergedException diverged = Assert.Throws<TrainingDivergedException>(() => Run(_config with { LearningRate = 1e30, WarmupSteps = 0, ClipNorm = 0 }, "diverged"));
+        Assert.Contains("step", diverged.Message);
+        string model = Run(_config with { Epochs = 1 }, "model").Folder;
+        using TrainedModel trained = TrainedModel.Load(model);
+        using (no_grad()) trained.Network.Fusion.state_dict()["head.bias"].fill_(float.NaN);
+        RowPrediction prediction = new Predictor(trained, "cpu").Predict(DataRow.OfSmiles(["CCO"]), TestContext.Current.CancellationToken).Single();
+        Assert.Null(prediction.Values);
+        Assert.Contains("finite", prediction.Error!.Message);
+    }
+
+    [Fact]
     public void A_truncated_weights_file_and_an_encoder_outside_the_folder_are_refused()
     {
         string model = Run(_config with { Epochs = 1 }, "model").Folder, weights = Path.Combine(model, "model.safetensors");
