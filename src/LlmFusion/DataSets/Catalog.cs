@@ -64,18 +64,7 @@ public static class Catalog
     ];
 
     /// <summary>The data folder: <c>LLMFUSION_DATA</c>, else <c>llmfusion/data</c> in the user's cache folder.</summary>
-    public static string Folder
-    {
-        get
-        {
-            if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
-                return named;
-            string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } xdg && Path.IsPathRooted(xdg)
-                ? xdg
-                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-            return Path.Combine(cache, "llmfusion", "data");
-        }
-    }
+    public static string Folder => UserCache.Folder("data", FolderVariable);
 
     /// <summary>The entry of a name, any case.</summary>
     /// <exception cref="ArgumentException">No data set has this name.</exception>

@@ -31,12 +31,6 @@ public sealed class TrainingDivergedException(string message) : Exception(messag
 /// <param name="Targets">Targets of each in their units, NaN where missing.</param>
 public sealed record SplitInputs(IReadOnlyList<DataRow> Rows, IReadOnlyList<MoleculeInputs> Inputs, IReadOnlyList<float[]> Targets);
 
-/// <summary>A trained network with its history.</summary>
-/// <param name="Model">The model with the weights of the best epoch.</param>
-/// <param name="State">History and best epoch.</param>
-/// <param name="Reason">Why training ended.</param>
-public sealed record TrainingResult(TrainedModel Model, TrainingState State, StopReason Reason);
-
 /// <summary>The training loop: AdamW on batches of like length, validation after each epoch, best weights kept.</summary>
 public sealed class Trainer
 {
