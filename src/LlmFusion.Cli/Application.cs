@@ -83,6 +83,7 @@ internal static class Application
             DoctorCommand.Create(),
             DataCommand.Create(),
             FeaturizeCommand.Create(),
+            ModelsCommand.Create(),
             TrainCommand.Create(),
             EvaluateCommand.Create(),
             PredictCommand.Create(),
@@ -102,8 +103,9 @@ internal static class Application
 
     private static string SeeHelp(ParseResult parse)
     {
-        IEnumerable<string> path = parse.CommandResult.Command.Parents.OfType<Command>().Select(c => c.Name)
-            .Append(parse.CommandResult.Command.Name);
+        List<string> path = [];
+        for (Command? command = parse.CommandResult.Command; command is not null; command = command.Parents.OfType<Command>().FirstOrDefault())
+            path.Insert(0, command.Name);
         return $"See: ./{string.Join(' ', path)} --help";
     }
 

@@ -240,7 +240,7 @@ internal sealed class BartEncoderLayer : nn.Module<Tensor, Tensor?, Tensor>
 /// BART's encoder (Lewis et al. 2020) with Hugging Face's tensor names and results. Alone it has its own token table
 /// (<c>embed_tokens</c>); inside a <see cref="Bart"/> it uses the shared one.
 /// </summary>
-public sealed class BartEncoder : nn.Module
+public sealed class BartEncoder : Transformer
 {
     [ComponentName(Name = "embed_tokens")]
     private readonly Embedding? tokens;
@@ -273,14 +273,27 @@ public sealed class BartEncoder : nn.Module
     /// <summary>The shape.</summary>
     public BartConfig Config { get; }
 
-    internal IReadOnlyList<BartEncoderLayer> Layers => [.. layers];
+    /// <inheritdoc/>
+    public override int Width => Config.Width;
+
+    /// <inheritdoc/>
+    public override int Layers => Config.EncoderLayers;
+
+    /// <inheritdoc/>
+    public override int VocabSize => Config.VocabSize;
+
+    /// <inheritdoc/>
+    public override int MaximumLength => Config.Positions;
+
+    /// <inheritdoc/>
+    public override JsonObject ConfigJson() => Config.ToJson();
 
     /// <summary>Loads the encoder of a Hugging Face folder: config.json and model.safetensors. The decoder is not read.</summary>
     /// <exception cref="CheckpointException">A file is missing, damaged, or does not fit.</exception>
     public static BartEncoder Load(string folder)
     {
         BartEncoder encoder = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), BartConfig.From), ownTokens: true, initialize: false);
-        Checkpoint.LoadFile(encoder, Path.Combine(folder, "model.safetensors"), CheckpointName);
+        Checkpoint.LoadFile(encoder, Path.Combine(folder, "model.safetensors"), encoder.CheckpointName);
         return encoder;
     }
 
@@ -288,7 +301,7 @@ public sealed class BartEncoder : nn.Module
     /// The name here of a tensor in a whole BART's checkpoint: without <c>model.</c> and <c>encoder.</c>, the shared
     /// token table as its own; null for the decoder and the head.
     /// </summary>
-    public static string? CheckpointName(string key)
+    public override string? CheckpointName(string key)
     {
         key = key.StartsWith("model.", StringComparison.Ordinal) ? key["model.".Length..] : key;
         if (key == "shared.weight")
@@ -298,15 +311,8 @@ public sealed class BartEncoder : nn.Module
         return key.StartsWith("encoder.", StringComparison.Ordinal) ? key["encoder.".Length..] : key;
     }
 
-    /// <summary>The encoder's last hidden state.</summary>
-    /// <param name="inputIds">(N, L) token ids.</param>
-    /// <param name="attentionMask">
-    /// (N, L): 1 or true is a token, 0 or false padding that nobody sees. Null: all are seen, which is faster. The rows
-    /// of padding in the result mean nothing, but they are finite.
-    /// </param>
-    /// <returns>(N, L, d)</returns>
-    /// <exception cref="ArgumentException">The sequences are longer than the position table.</exception>
-    public Tensor Forward(Tensor inputIds, Tensor? attentionMask = null)
+    /// <inheritdoc/>
+    public override Tensor Encode(Tensor inputIds, Tensor? attentionMask = null)
     {
         using DisposeScope scope = NewDisposeScope();
         return Forward(inputIds, attentionMask, tokens!).MoveToOuterDisposeScope();
@@ -498,7 +504,7 @@ public sealed class Bart : nn.Module
         };
     }
 
-    /// <summary>The encoder's last hidden state; as <see cref="BartEncoder.Forward(Tensor, Tensor?)"/>.</summary>
+    /// <summary>The encoder's last hidden state; as <see cref="BartEncoder.Encode"/>.</summary>
     /// <param name="inputIds">(N, L) token ids.</param>
     /// <param name="attentionMask">(N, L): 1 or true is a token, 0 or false padding; null: all are tokens.</param>
     /// <returns>(N, L, d)</returns>

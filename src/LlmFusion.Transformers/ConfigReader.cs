@@ -23,6 +23,14 @@ internal sealed class ConfigReader
             throw new CheckpointException($"config.json: model_type is '{found}', expected '{modelType}'");
     }
 
+    private ConfigReader(JsonElement section, string modelType, string name)
+    {
+        if (section.ValueKind != JsonValueKind.Object)
+            throw new CheckpointException($"config.json: {name} is {section.GetRawText()}, expected an object");
+        root = section;
+        this.modelType = modelType;
+    }
+
     /// <summary>Parses a config.json and hands it to a model's own reader.</summary>
     public static T Parse<T>(Stream stream, Func<JsonElement, T> from)
     {
@@ -72,6 +80,17 @@ internal sealed class ConfigReader
     public string Text(string key, string otherwise) => Find(key) is not JsonElement value
         ? otherwise
         : value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(key, value, "a string");
+
+    /// <summary>A number that must be given.</summary>
+    public double Needed(string key) => Find(key) is null
+        ? throw new CheckpointException($"config.json: {key} is missing, expected a number")
+        : Number(key, 0);
+
+    /// <summary>A section of keys; null where there is none.</summary>
+    public ConfigReader? Section(string key) => Find(key) is JsonElement value ? new ConfigReader(value, modelType, key) : null;
+
+    /// <summary>A section without keys.</summary>
+    public ConfigReader Empty() => new(JsonSerializer.SerializeToElement(new object()), modelType, "empty");
 
     /// <summary>Refuses a switch that would change the result and that this implementation does not have.</summary>
     public void Refuse(string key, bool value)

@@ -249,7 +249,7 @@ internal sealed class Gpt2Block : nn.Module<Tensor, Tensor?, Tensor>
 /// GPT-2 (Radford et al. 2019) with Hugging Face's tensor names and results: a decoder that reads tokens or, as
 /// LLM-Fusion does, ready embeddings.
 /// </summary>
-public sealed class Gpt2 : nn.Module
+public sealed class Gpt2 : LanguageModel
 {
     [ComponentName(Name = "wte")]
     private readonly Embedding? tokens;
@@ -271,7 +271,7 @@ public sealed class Gpt2 : nn.Module
     {
     }
 
-    private Gpt2(Gpt2Config config, bool tokenEmbedding, bool initialize) : base(nameof(Gpt2))
+    internal Gpt2(Gpt2Config config, bool tokenEmbedding, bool initialize) : base(nameof(Gpt2))
     {
         Config = config.Checked();
         tokens = tokenEmbedding ? Initialization.EmptyEmbedding(config.VocabSize, config.Width) : null;
@@ -286,10 +286,23 @@ public sealed class Gpt2 : nn.Module
     /// <summary>The shape.</summary>
     public Gpt2Config Config { get; }
 
-    /// <summary>Whether the model can read token ids.</summary>
-    public bool HasTokenEmbedding => tokens is not null;
+    /// <inheritdoc/>
+    public override int Width => Config.Width;
 
-    internal IReadOnlyList<Gpt2Block> Blocks => [.. blocks];
+    /// <inheritdoc/>
+    public override int Layers => Config.Layers;
+
+    /// <inheritdoc/>
+    public override int VocabSize => Config.VocabSize;
+
+    /// <inheritdoc/>
+    public override int MaximumLength => Config.Positions;
+
+    /// <inheritdoc/>
+    public override bool HasTokenEmbedding => tokens is not null;
+
+    /// <inheritdoc/>
+    public override JsonObject ConfigJson() => Config.ToJson();
 
     /// <summary>Loads a Hugging Face folder: config.json and model.safetensors.</summary>
     /// <param name="folder">The folder.</param>
@@ -306,7 +319,7 @@ public sealed class Gpt2 : nn.Module
     /// The name here of a tensor in a checkpoint: without the prefix <c>transformer.</c>, the tied head as the table
     /// it is; null for what holds no weights (the causal masks of old files).
     /// </summary>
-    public string? CheckpointName(string key)
+    public override string? CheckpointName(string key)
     {
         key = key.StartsWith("transformer.", StringComparison.Ordinal) ? key["transformer.".Length..] : key;
         if (key.EndsWith(".attn.bias", StringComparison.Ordinal) || key.EndsWith(".attn.masked_bias", StringComparison.Ordinal))
@@ -316,18 +329,8 @@ public sealed class Gpt2 : nn.Module
         return key == "wte.weight" && !HasTokenEmbedding ? null : key;
     }
 
-    /// <summary>The last hidden state, after the final normalization.</summary>
-    /// <param name="inputIds">(N, L) token ids, or null if embeddings are given.</param>
-    /// <param name="inputsEmbeds">(N, L, d) embeddings in the tokens' place, or null.</param>
-    /// <param name="attentionMask">
-    /// (N, L): 1 or true is a token, 0 or false padding that nobody sees. Null: all are tokens, which is faster. The
-    /// rows of padding in the result mean nothing, but they are finite.
-    /// </param>
-    /// <param name="positionIds">(N, L) rows of the position table; null: 0, 1, 2, ...</param>
-    /// <param name="addPositions">False leaves the position table (wpe) out.</param>
-    /// <returns>(N, L, d)</returns>
-    /// <exception cref="ArgumentException">Neither or both inputs, or more positions than the table has.</exception>
-    public Tensor Forward(Tensor? inputIds, Tensor? inputsEmbeds = null, Tensor? attentionMask = null, Tensor? positionIds = null,
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor? inputIds, Tensor? inputsEmbeds = null, Tensor? attentionMask = null, Tensor? positionIds = null,
         bool addPositions = true)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -338,21 +341,22 @@ public sealed class Gpt2 : nn.Module
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The language model's scores of the next token, with the tied head: hidden wte^T.</summary>
-    /// <param name="hidden">(N, L, d) from <see cref="Forward"/>.</param>
-    /// <returns>(N, L, vocab_size)</returns>
-    /// <exception cref="InvalidOperationException">There is no token table, or the head is not tied to it.</exception>
-    public Tensor Logits(Tensor hidden) => tokens is not null && Config.TieWordEmbeddings
+    /// <summary>The scores of the next token, with the tied head: hidden wte^T.</summary>
+    /// <inheritdoc/>
+    public override Tensor Logits(Tensor hidden) => tokens is not null && Config.TieWordEmbeddings
         ? nn.functional.linear(hidden, tokens.weight!)
         : throw new InvalidOperationException("no logits: this GPT-2 has no head tied to a token table");
+
+    internal override (Tensor Embedded, Tensor AfterFirst) FirstStates(Tensor inputIds, Tensor? attentionMask)
+    {
+        Tensor x = Embed(inputIds, null, null, addPositions: true);                      // (N, L, d)
+        return (x, blocks[0].forward(x, attentionMask is null ? null : Attention.CausalMask(attentionMask)));
+    }
 
     /// <summary>tokens (or embeddings) + positions, before the first block.</summary>
     internal Tensor Embed(Tensor? inputIds, Tensor? inputsEmbeds, Tensor? positionIds, bool addPositions)
     {
-        if (inputIds is null == inputsEmbeds is null)
-            throw new ArgumentException("GPT-2 takes either token ids or embeddings, found " + (inputIds is null ? "neither" : "both"));
-        Tensor x = inputsEmbeds ?? (tokens
-            ?? throw new ArgumentException("this GPT-2 was made without a token table: it reads embeddings only")).forward(inputIds!);
+        Tensor x = Inputs(inputIds, inputsEmbeds, tokens);                               // (N, L, d)
         if (addPositions)
             x = x + PositionsOf(x.shape[1], positionIds);
         return Dropout.Of(x, Config.EmbeddingDropout, training);                         // (N, L, d)

@@ -11,12 +11,12 @@ namespace LlmFusion.Transformers;
 internal sealed class Linear : nn.Module<Tensor, Tensor>
 {
     public readonly Parameter weight;
-    public readonly Parameter bias;
+    public readonly Parameter? bias;
 
-    public Linear(long inputs, long outputs) : base(nameof(Linear))
+    public Linear(long inputs, long outputs, bool bias = true) : base(nameof(Linear))
     {
         weight = Initialization.Empty(outputs, inputs);
-        bias = Initialization.Zeros(outputs);
+        this.bias = bias ? Initialization.Zeros(outputs) : null;
         RegisterComponents();
     }
 
@@ -34,6 +34,9 @@ internal static class Initialization
 
     /// <summary>A parameter of zeros; as <see cref="Empty"/>.</summary>
     public static Parameter Zeros(params long[] shape) => (Parameter)new Parameter(zeros(shape)).DetachFromDisposeScope();
+
+    /// <summary>A parameter of ones; as <see cref="Empty"/>.</summary>
+    public static Parameter Ones(params long[] shape) => (Parameter)new Parameter(ones(shape)).DetachFromDisposeScope();
 
     /// <summary>Fills a parameter from N(0, std^2).</summary>
     public static void Normal(Tensor weight, double std)

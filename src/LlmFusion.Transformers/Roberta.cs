@@ -166,7 +166,7 @@ internal sealed class RobertaEmbeddings : nn.Module<Tensor, Tensor>
 }
 
 /// <summary>Queries, keys and values, and their attention.</summary>
-internal sealed class RobertaSelfAttention : nn.Module<Tensor, Tensor?, Tensor>
+internal sealed class RobertaSelfAttention : nn.Module
 {
     [ComponentName(Name = "query")]
     private readonly Linear query;
@@ -194,8 +194,11 @@ internal sealed class RobertaSelfAttention : nn.Module<Tensor, Tensor?, Tensor>
         Initialization.Normal(value.weight, std);
     }
 
-    public override Tensor forward(Tensor x, Tensor? mask) =>
-        Attention.MultiHead(Attention.Heads(query.forward(x), heads), Attention.Heads(key.forward(x), heads),
+    /// <param name="asking">(N, L, d): all tokens, or those whose result is wanted.</param>
+    /// <param name="x">(N, S, d): all tokens.</param>
+    /// <param name="mask">Null or (N, 1, 1, S).</param>
+    public Tensor Forward(Tensor asking, Tensor x, Tensor? mask) =>
+        Attention.MultiHead(Attention.Heads(query.forward(asking), heads), Attention.Heads(key.forward(x), heads),
             Attention.Heads(value.forward(x), heads), mask, causal: false, training ? dropout : 0); // (N, L, d)
 }
 
@@ -223,7 +226,7 @@ internal sealed class RobertaOutput : nn.Module<Tensor, Tensor, Tensor>
 }
 
 /// <summary>Self-attention with its residual connection.</summary>
-internal sealed class RobertaAttention : nn.Module<Tensor, Tensor?, Tensor>
+internal sealed class RobertaAttention : nn.Module
 {
     [ComponentName(Name = "self")]
     private readonly RobertaSelfAttention attention;
@@ -243,7 +246,7 @@ internal sealed class RobertaAttention : nn.Module<Tensor, Tensor?, Tensor>
         output.Initialize(std);
     }
 
-    public override Tensor forward(Tensor x, Tensor? mask) => output.forward(attention.forward(x, mask), x);
+    public Tensor Forward(Tensor asking, Tensor x, Tensor? mask) => output.forward(attention.Forward(asking, x, mask), asking);
 }
 
 /// <summary>activation(dense(x)).</summary>
@@ -292,8 +295,15 @@ internal sealed class RobertaLayer : nn.Module<Tensor, Tensor?, Tensor>
 
     public override Tensor forward(Tensor x, Tensor? mask)                               // (N, L, d); null or (N, 1, 1, L)
     {
-        x = attention.forward(x, mask);
+        x = attention.Forward(x, x, mask);
         return output.forward(intermediate.forward(x), x);                               // (N, L, d)
+    }
+
+    /// <summary>The first token alone: it sees all, but only its own query and MLP are computed.</summary>
+    public Tensor ClassToken(Tensor x, Tensor? mask)
+    {
+        Tensor first = attention.Forward(x.narrow(1, 0, 1), x, mask);                    // (N, 1, d)
+        return output.forward(intermediate.forward(first), first).squeeze(1);            // (N, d)
     }
 }
 
@@ -309,7 +319,7 @@ internal sealed class RobertaEncoder : nn.Module<Tensor, Tensor?, Tensor>
         RegisterComponents();
     }
 
-    public IReadOnlyList<RobertaLayer> Layers => [.. layers];
+    public RobertaLayer First => layers[0];
 
     public void Initialize(double std)
     {
@@ -322,6 +332,13 @@ internal sealed class RobertaEncoder : nn.Module<Tensor, Tensor?, Tensor>
         foreach (RobertaLayer layer in layers)
             x = layer.forward(x, mask);
         return x;
+    }
+
+    public Tensor ClassToken(Tensor x, Tensor? mask)
+    {
+        foreach (RobertaLayer layer in layers.SkipLast(1))
+            x = layer.forward(x, mask);
+        return layers[^1].ClassToken(x, mask);                                           // (N, d)
     }
 }
 
@@ -367,7 +384,7 @@ internal sealed class RobertaLanguageHead : nn.Module<Tensor, Tensor, Tensor>
 }
 
 /// <summary>RoBERTa (Liu et al. 2019) with Hugging Face's tensor names and results: an encoder of token ids.</summary>
-public sealed class Roberta : nn.Module
+public sealed class Roberta : Transformer
 {
     [ComponentName(Name = "embeddings")]
     private readonly RobertaEmbeddings embeddings;
@@ -387,7 +404,7 @@ public sealed class Roberta : nn.Module
     {
     }
 
-    private Roberta(RobertaConfig config, bool withPooler, bool withLanguageHead, bool initialize) : base(nameof(Roberta))
+    internal Roberta(RobertaConfig config, bool withPooler, bool withLanguageHead, bool initialize) : base(nameof(Roberta))
     {
         Config = config.Checked();
         embeddings = new RobertaEmbeddings(config);
@@ -406,9 +423,20 @@ public sealed class Roberta : nn.Module
     /// <summary>The shape.</summary>
     public RobertaConfig Config { get; }
 
-    internal RobertaEmbeddings Embeddings => embeddings;
+    /// <inheritdoc/>
+    public override int Width => Config.Width;
 
-    internal IReadOnlyList<RobertaLayer> Layers => encoder.Layers;
+    /// <inheritdoc/>
+    public override int Layers => Config.Layers;
+
+    /// <inheritdoc/>
+    public override int VocabSize => Config.VocabSize;
+
+    /// <inheritdoc/>
+    public override int MaximumLength => Config.MaxLength;
+
+    /// <inheritdoc/>
+    public override JsonObject ConfigJson() => Config.ToJson();
 
     /// <summary>Loads a Hugging Face folder: config.json and model.safetensors.</summary>
     /// <param name="folder">The folder.</param>
@@ -426,7 +454,7 @@ public sealed class Roberta : nn.Module
     /// The name here of a tensor in a checkpoint: without the prefix <c>roberta.</c>, the tied output table as the
     /// token table; null for a head that this model was made without, and for the position numbers of old files.
     /// </summary>
-    public string? CheckpointName(string key)
+    public override string? CheckpointName(string key)
     {
         key = key.StartsWith("roberta.", StringComparison.Ordinal) ? key["roberta.".Length..] : key;
         if (key == "embeddings.position_ids" || key == "embeddings.token_type_ids")
@@ -443,15 +471,8 @@ public sealed class Roberta : nn.Module
         };
     }
 
-    /// <summary>The last hidden state.</summary>
-    /// <param name="inputIds">(N, L) token ids, padded with pad_token_id, at most <see cref="RobertaConfig.MaxLength"/> long.</param>
-    /// <param name="attentionMask">
-    /// (N, L): 1 or true is a token, 0 or false padding that nobody sees. Null: all are seen, which is faster. The rows
-    /// of padding in the result mean nothing, but they are finite.
-    /// </param>
-    /// <returns>(N, L, d)</returns>
-    /// <exception cref="ArgumentException">The sequences are longer than the position table.</exception>
-    public Tensor Forward(Tensor inputIds, Tensor? attentionMask = null)
+    /// <inheritdoc/>
+    public override Tensor Encode(Tensor inputIds, Tensor? attentionMask = null)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor x = embeddings.forward(inputIds);                                         // (N, L, d)
@@ -459,8 +480,24 @@ public sealed class Roberta : nn.Module
         return encoder.forward(x, mask).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override Tensor EncodeClassToken(Tensor inputIds, Tensor? attentionMask = null)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor x = embeddings.forward(inputIds);                                         // (N, L, d)
+        Tensor? mask = attentionMask is null ? null : Attention.PaddingMask(attentionMask); // (N, 1, 1, L)
+        return encoder.ClassToken(x, mask).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What goes into the first layer and what comes out of it, both (N, L, d): a checkpoint's proof looks at them.</summary>
+    internal (Tensor Embedded, Tensor AfterFirst) FirstStates(Tensor inputIds, Tensor? attentionMask)
+    {
+        Tensor x = embeddings.forward(inputIds);                                         // (N, L, d)
+        return (x, encoder.First.forward(x, attentionMask is null ? null : Attention.PaddingMask(attentionMask)));
+    }
+
     /// <summary>tanh(dense(class token)).</summary>
-    /// <param name="hidden">(N, L, d) from <see cref="Forward"/>.</param>
+    /// <param name="hidden">(N, L, d) from <see cref="Encode"/>.</param>
     /// <returns>(N, d)</returns>
     /// <exception cref="InvalidOperationException">The model was made without a pooler.</exception>
     public Tensor Pool(Tensor hidden)
@@ -471,7 +508,7 @@ public sealed class Roberta : nn.Module
     }
 
     /// <summary>The masked language model's scores.</summary>
-    /// <param name="hidden">(N, L, d) from <see cref="Forward"/>.</param>
+    /// <param name="hidden">(N, L, d) from <see cref="Encode"/>.</param>
     /// <returns>(N, L, vocab_size)</returns>
     /// <exception cref="InvalidOperationException">The model was made without the head, or it is not tied.</exception>
     public Tensor Logits(Tensor hidden)

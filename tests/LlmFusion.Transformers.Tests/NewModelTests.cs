@@ -22,26 +22,24 @@ public class NewModelTests
         DecoderInner = 32,
     };
 
-    /// <summary>Each architecture as a module and its forward pass over token ids and a mask.</summary>
-    private static (nn.Module Model, Func<Tensor, Tensor?, Tensor> Forward) Make(string name)
+    private static readonly LlamaConfig llama = new() { VocabSize = 30, Positions = 16, Width = 16, Layers = 2, Heads = 4, KeyValueHeads = 2, Inner = 32, AttentionDropout = 0.1 };
+
+    /// <summary>Each architecture and its forward pass over token ids and a mask.</summary>
+    private static (Transformer Model, Func<Tensor, Tensor?, Tensor> Forward) Make(string name)
     {
-        switch (name)
+        Transformer model = name switch
         {
-            case "gpt2":
-                Gpt2 g = new(gpt2);
-                return (g, (ids, mask) => g.Forward(ids, attentionMask: mask));
-            case "roberta":
-                Roberta r = new(roberta);
-                return (r, r.Forward);
-            case "bart":
-                BartEncoder b = new(bart);
-                return (b, b.Forward);
-            default:
-                throw new ArgumentException(name);
-        }
+            "gpt2" => new Gpt2(gpt2),
+            "roberta" => new Roberta(roberta),
+            "bart" => new BartEncoder(bart),
+            "llama" => new Llama(llama),
+            "granite" => new Granite(new GraniteConfig { Llama = llama, EmbeddingMultiplier = 2, AttentionMultiplier = 0.5, ResidualMultiplier = 0.7 }),
+            _ => throw new ArgumentException(name),
+        };
+        return (model, model.Encode);
     }
 
-    public static readonly TheoryData<string> Names = new("gpt2", "roberta", "bart");
+    public static readonly TheoryData<string> Names = new("gpt2", "roberta", "bart", "llama", "granite");
 
     private static Tensor Ids => tensor(new long[] { 5, 6, 7, 8, 9, 10, 11, 1, 1, 12, 1, 1 }).reshape(3, 4);
     private static Tensor Mask => tensor(new long[] { 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0 }).reshape(3, 4);
@@ -112,7 +110,8 @@ public class NewModelTests
 
         long first = Live();
         for (int i = 0; i < 20; i++)
-            Assert.Equal(first, Live());
+            // Fewer is possible: other tests' models are collected meanwhile.
+            Assert.True(Live() <= first, "tensors stay behind");
     }
 
     [Theory, MemberData(nameof(Names))]
@@ -225,8 +224,8 @@ public class NewModelTests
         Assert.Throws<ArgumentException>(() => model.Forward(null));
         Assert.Throws<ArgumentException>(() => model.Forward(Ids, randn(3, 4, 16)));
         Assert.Contains("17 tokens", Assert.Throws<ArgumentException>(() => model.Forward(zeros(1, 17, dtype: ScalarType.Int64))).Message);
-        Assert.Throws<ArgumentException>(() => new Roberta(roberta).Forward(zeros(1, 15, dtype: ScalarType.Int64)));
-        Assert.Throws<ArgumentException>(() => new BartEncoder(bart).Forward(zeros(1, 17, dtype: ScalarType.Int64)));
+        Assert.Throws<ArgumentException>(() => new Roberta(roberta).Encode(zeros(1, 15, dtype: ScalarType.Int64)));
+        Assert.Throws<ArgumentException>(() => new BartEncoder(bart).Encode(zeros(1, 17, dtype: ScalarType.Int64)));
     }
 
     [Theory, MemberData(nameof(Names))]

@@ -64,8 +64,8 @@ public sealed class SequenceEncoder : nn.Module
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor embedding = _roberta is not null
-            ? Pooling.ClassToken(_roberta.Forward(ids, mask))
-            : Mean(_bart is not null ? _bart.Forward(ids, mask) : _gpt2!.Forward(ids, null, mask, null));
+            ? _roberta.EncodeClassToken(ids, mask)
+            : Mean(_bart is not null ? _bart.Encode(ids, mask) : _gpt2!.Encode(ids, mask));
         return embedding.MoveToOuterDisposeScope();
 
         Tensor Mean(Tensor hidden) => mask is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, mask);

@@ -3,7 +3,6 @@ using LlmFusion.Fusion;
 using LlmFusion.Modalities;
 using LlmFusion.Training;
 using LlmFusion.Transformers;
-using LlmFusion.Transformers.Tests;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
