@@ -2,6 +2,14 @@ using System.Text.Json;
 
 namespace LlmFusion.Transformers;
 
+/// <summary>The sizes that a config.json gives a model.</summary>
+/// <param name="ModelType">The architecture.</param>
+/// <param name="Width">Width d of the hidden state.</param>
+/// <param name="Layers">Number of layers; of a BART its encoder's.</param>
+/// <param name="VocabSize">Tokens in the vocabulary.</param>
+/// <param name="MaximumLength">The longest sequence, in tokens.</param>
+public sealed record TransformerShape(string ModelType, int Width, int Layers, int VocabSize, int MaximumLength);
+
 /// <summary>The architectures by the <c>model_type</c> of a config.json.</summary>
 public static class Architectures
 {
@@ -11,24 +19,62 @@ public static class Architectures
     /// <summary>Every model_type that can be the fusing language model.</summary>
     public static IReadOnlyList<string> LanguageModels { get; } = ["gpt2", "llama", "granite"];
 
-    /// <summary>A new model with weights from torch's generator.</summary>
+    /// <summary>A new model.</summary>
     /// <param name="config">A parsed config.json.</param>
+    /// <param name="initialize">Weights from torch's generator; false leaves them to be loaded.</param>
     /// <exception cref="CheckpointException">The architecture or an option is unknown, or a value is impossible.</exception>
-    public static Transformer New(JsonElement config) => Create(config, initialize: true);
+    public static Transformer New(JsonElement config, bool initialize = true) => ModelType(config) switch
+    {
+        "roberta" => new Roberta(RobertaConfig.From(config), withPooler: false, withLanguageHead: false, initialize),
+        "bart" => new BartEncoder(BartConfig.From(config), ownTokens: true, initialize),
+        _ => NewLanguageModel(config, tokenEmbedding: true, initialize),
+    };
 
-    /// <summary>A new language model with weights from torch's generator, without a token table: it reads embeddings only.</summary>
+    /// <summary>A new language model, by default without a token table: then it reads embeddings only.</summary>
     /// <param name="config">A parsed config.json.</param>
+    /// <param name="tokenEmbedding">With a token table.</param>
+    /// <param name="initialize">Weights from torch's generator; false leaves them to be loaded.</param>
     /// <exception cref="CheckpointException">The architecture cannot fuse, or as <see cref="New"/>.</exception>
-    public static LanguageModel NewLanguageModel(JsonElement config) => CreateLanguageModel(config, tokenEmbedding: false, initialize: true);
+    public static LanguageModel NewLanguageModel(JsonElement config, bool tokenEmbedding = false, bool initialize = true) => ModelType(config) switch
+    {
+        "gpt2" => new Gpt2(Gpt2Config.From(config), tokenEmbedding, initialize),
+        "llama" => new Llama(LlamaConfig.From(config), tokenEmbedding, languageHead: false, initialize),
+        "granite" => new Granite(GraniteConfig.From(config), tokenEmbedding, languageHead: false, initialize),
+        string other => throw new CheckpointException($"config.json: model_type is '{other}', which reads no embeddings; a language model is one of {string.Join(", ", LanguageModels)}"),
+    };
 
     /// <summary>Loads the encoder that a Hugging Face folder holds: of a BART its encoder, of the others all but their heads.</summary>
     /// <exception cref="CheckpointException">A file is missing, damaged, of an unknown architecture, or does not fit.</exception>
-    public static Transformer Load(string folder) => Load(folder, config => Create(config, initialize: false));
+    public static Transformer Load(string folder) => Load(folder, config => New(config, initialize: false));
 
     /// <summary>Loads the language model of a Hugging Face folder without its token table: it reads embeddings only.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="change">Changes its config.json (dropout, say) before the model is built; null: as it is.</param>
     /// <exception cref="CheckpointException">As <see cref="Load(string)"/>, or the architecture cannot fuse.</exception>
-    public static LanguageModel LoadLanguageModel(string folder) =>
-        Load(folder, config => CreateLanguageModel(config, tokenEmbedding: false, initialize: false));
+    public static LanguageModel LoadLanguageModel(string folder, Func<JsonElement, JsonElement>? change = null) =>
+        Load(folder, config => NewLanguageModel(change is null ? config : change(config), initialize: false));
+
+    /// <summary>The sizes, without building the model.</summary>
+    /// <exception cref="CheckpointException">As <see cref="New"/>.</exception>
+    public static TransformerShape ShapeOf(JsonElement config)
+    {
+        string type = ModelType(config);
+        switch (type)
+        {
+            case "gpt2":
+                Gpt2Config gpt2 = Gpt2Config.From(config);
+                return new TransformerShape(type, gpt2.Width, gpt2.Layers, gpt2.VocabSize, gpt2.Positions);
+            case "roberta":
+                RobertaConfig roberta = RobertaConfig.From(config);
+                return new TransformerShape(type, roberta.Width, roberta.Layers, roberta.VocabSize, roberta.MaxLength);
+            case "bart":
+                BartConfig bart = BartConfig.From(config);
+                return new TransformerShape(type, bart.Width, bart.EncoderLayers, bart.VocabSize, bart.Positions);
+            default:
+                LlamaConfig llama = type == "llama" ? LlamaConfig.From(config) : GraniteConfig.From(config).Llama;
+                return new TransformerShape(type, llama.Width, llama.Layers, llama.VocabSize, llama.Positions);
+        }
+    }
 
     /// <summary>Reads a folder's config.json.</summary>
     /// <exception cref="CheckpointException">It is missing or not JSON.</exception>
@@ -58,19 +104,4 @@ public static class Architectures
             throw;
         }
     }
-
-    private static Transformer Create(JsonElement config, bool initialize) => ModelType(config) switch
-    {
-        "roberta" => new Roberta(RobertaConfig.From(config), withPooler: false, withLanguageHead: false, initialize),
-        "bart" => new BartEncoder(BartConfig.From(config), ownTokens: true, initialize),
-        _ => CreateLanguageModel(config, tokenEmbedding: true, initialize),
-    };
-
-    private static LanguageModel CreateLanguageModel(JsonElement config, bool tokenEmbedding, bool initialize) => ModelType(config) switch
-    {
-        "gpt2" => new Gpt2(Gpt2Config.From(config), tokenEmbedding, initialize),
-        "llama" => new Llama(LlamaConfig.From(config), tokenEmbedding, languageHead: false, initialize),
-        "granite" => new Granite(GraniteConfig.From(config), tokenEmbedding, languageHead: false, initialize),
-        string other => throw new CheckpointException($"config.json: model_type is '{other}', which reads no embeddings; a language model is one of {string.Join(", ", LanguageModels)}"),
-    };
 }

@@ -3,6 +3,16 @@ using static TorchSharp.torch;
 
 namespace LlmFusion.Transformers;
 
+/// <summary>How one vector a token becomes one vector a sequence.</summary>
+public enum PoolingKind
+{
+    /// <summary>The first token's vector: the class token of RoBERTa.</summary>
+    ClassToken,
+
+    /// <summary>The mean over the real tokens; padding does not count.</summary>
+    Mean,
+}
+
 /// <summary>From one vector a token to one vector a sequence.</summary>
 public static class Pooling
 {

@@ -15,4 +15,18 @@ public static class AtomicFile
 
         File.Move(part, path, overwrite: true);
     }
+
+    /// <summary>Copies a file (through links, its content) beside <paramref name="to"/> and renames it over the old file.</summary>
+    public static void Copy(string from, string to)
+    {
+        string part = to + ".part";
+        using (FileStream source = File.OpenRead(from))
+        using (FileStream stream = new(part, FileMode.Create, FileAccess.Write))
+        {
+            source.CopyTo(stream);
+            stream.Flush(flushToDisk: true);
+        }
+
+        File.Move(part, to, overwrite: true);
+    }
 }

@@ -29,6 +29,14 @@ public sealed record TableLayout(string File, IReadOnlyList<string> Columns)
     /// <summary>The index of each target's column.</summary>
     public IReadOnlyList<int> TargetColumns { get; init; } = [];
 
+    /// <summary>The index of a column by its name, -1 where there is none.</summary>
+    public int IndexOf(string column)
+    {
+        for (int i = 0; i < Columns.Count; i++)
+            if (Columns[i] == column) return i;
+        return -1;
+    }
+
     /// <summary>The SMILES column's name.</summary>
     public string SmilesName => Smiles >= 0 && Smiles < Columns.Count ? Columns[Smiles] : "smiles";
 }

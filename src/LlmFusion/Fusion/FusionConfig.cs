@@ -1,5 +1,4 @@
 using LlmFusion.Modalities;
-using LlmFusion.Transformers;
 
 namespace LlmFusion.Fusion;
 
@@ -35,11 +34,8 @@ public sealed record FusionConfig
     /// <summary>The M modalities in stack order.</summary>
     public required IReadOnlyList<Modality> Modalities { get; init; }
 
-    /// <summary>Width d_m of each modality's embedding; for the fingerprint the length of the vector.</summary>
+    /// <summary>Width d_m of each modality's embedding; for fingerprint and columns the length of the vector.</summary>
     public required IReadOnlyDictionary<Modality, int> Widths { get; init; }
-
-    /// <summary>The language model; its width is d_LLM.</summary>
-    public required Gpt2Config Llm { get; init; }
 
     /// <summary>Number of properties predicted at once.</summary>
     public required int Targets { get; init; }
@@ -54,9 +50,9 @@ public sealed record FusionConfig
     public void Check()
     {
         if (Modalities.Count == 0) throw new ArgumentException("fusion needs at least one modality, got none");
-        if (!Modalities.SequenceEqual(Modalities.Distinct().Order())) throw new ArgumentException($"modalities: got {string.Join(", ", Modalities)}, expected each once and in stack order");
+        if (!Modalities.SequenceEqual(Modality.InStackOrder(Modalities))) throw new ArgumentException($"modalities: got {string.Join(", ", Modalities)}, expected each once and in stack order");
         foreach (Modality modality in Modalities)
-            if (Widths.GetValueOrDefault(modality) < 1) throw new ArgumentException($"no embedding width given for modality {modality.Name()}");
+            if (Widths.GetValueOrDefault(modality) < 1) throw new ArgumentException($"no embedding width given for modality {modality}");
         if (Targets < 1) throw new ArgumentException($"number of targets: got {Targets}, expected at least 1");
     }
 }

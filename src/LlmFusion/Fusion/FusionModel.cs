@@ -17,7 +17,7 @@ public sealed record FusionOutput(Tensor Stacked, Tensor Hidden, Tensor Fused, T
 /// The paper's model (P4 to P11): one token per modality, stacked, told apart by positional encodings, through a language
 /// model at its input embeddings, averaged, and mapped to the targets by one linear layer.
 /// <code>
-/// e_m = Projection_m(z_m)            a Linear only where d_m != d; the fingerprint has Linear + ReLU instead
+/// e_m = Projection_m(z_m)            a Linear only where d_m != d; fingerprint and columns have Linear + ReLU instead
 /// T   = stack(e_1 .. e_M) + P        y = Linear(mean over M of LLM(inputs_embeds = T))
 /// </code>
 /// A molecule may lack modalities: their tokens are masked out of the attention and of the mean.
@@ -25,29 +25,27 @@ public sealed record FusionOutput(Tensor Stacked, Tensor Hidden, Tensor Fused, T
 public sealed class FusionModel : nn.Module
 {
     private readonly Dictionary<Modality, Linear> _projections = [];
-    private readonly Linear? _fingerprintEncoder;
+    private readonly Dictionary<Modality, Linear> _linearEncoders = [];
     private readonly Tensor? _modalityPositions;
-    private readonly Gpt2 _llm;
+    private readonly LanguageModel _llm;
     private readonly Linear _head;
 
     /// <summary>Builds the model with freshly initialised weights (torch's generator decides them).</summary>
+    /// <param name="config">Modalities, widths, targets.</param>
+    /// <param name="llm">The language model, whose width is d; it becomes this module's. Any works that reads embeddings (P3).</param>
     /// <exception cref="ArgumentException">The parts of <paramref name="config"/> do not fit each other.</exception>
-    public FusionModel(FusionConfig config)
+    public FusionModel(FusionConfig config, LanguageModel llm)
         : base(nameof(FusionModel))
     {
         config.Check();
         Config = config;
-        int width = config.Llm.Width;
+        int width = llm.Width;
         foreach (Modality modality in config.Modalities)
         {
-            if (modality == Modality.Fingerprint)
-            {
-                register_module("fp_encoder", _fingerprintEncoder = nn.Linear(config.Widths[modality], width));
-            }
+            if (IsEncodedHere(modality))
+                register_module(modality.Kind == ModalityKind.Fingerprint ? "fp_encoder" : $"encoder_{modality}", _linearEncoders[modality] = nn.Linear(config.Widths[modality], width));
             else if (config.Widths[modality] != width)
-            {
-                register_module($"proj_{modality.Name()}", _projections[modality] = nn.Linear(config.Widths[modality], width));
-            }
+                register_module($"proj_{modality}", _projections[modality] = nn.Linear(config.Widths[modality], width));
         }
 
         if (config.Positions is PositionMode.ModalityAndLlm or PositionMode.Modality)
@@ -65,12 +63,15 @@ public sealed class FusionModel : nn.Module
             }
         }
 
-        register_module("llm", _llm = new Gpt2(config.Llm, tokenEmbedding: false));
+        register_module("llm", _llm = llm);
         register_module("head", _head = nn.Linear(width, config.Targets));
     }
 
     /// <summary>The configuration that the model was built from.</summary>
     public FusionConfig Config { get; }
+
+    /// <summary>The language model.</summary>
+    public LanguageModel Llm => _llm;
 
     /// <summary>The paper's equations.</summary>
     /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values.</param>
@@ -95,9 +96,12 @@ public sealed class FusionModel : nn.Module
 
     private Tensor Project(Modality modality, Tensor embedding)
     {
-        if (modality == Modality.Fingerprint) return nn.functional.relu(_fingerprintEncoder!.forward(embedding));   // (N, d)
+        if (_linearEncoders.TryGetValue(modality, out Linear? encoder)) return nn.functional.relu(encoder.forward(embedding));   // (N, d)
         return _projections.TryGetValue(modality, out Linear? projection) ? projection.forward(embedding) : embedding;
     }
+
+    /// <summary>Fingerprint and columns have no encoder of their own: Linear + ReLU, trained with the rest (P16).</summary>
+    private static bool IsEncodedHere(Modality modality) => modality.Kind is ModalityKind.Fingerprint or ModalityKind.Columns;
 
     private static Tensor Sinusoidal(int count, int width)
     {

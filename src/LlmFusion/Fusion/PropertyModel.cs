@@ -5,25 +5,28 @@ using static TorchSharp.torch;
 
 namespace LlmFusion.Fusion;
 
-/// <summary>The whole network: an encoder per sequence modality, and the fusion model on top.</summary>
+/// <summary>
+/// Everything that is trained: an encoder for each modality that comes as tokens, and the fusion model on top. Embeddings of
+/// frozen encoders, and vectors, come ready.
+/// </summary>
 public sealed class PropertyModel : nn.Module
 {
     private readonly Dictionary<Modality, SequenceEncoder> _encoders;
 
     /// <summary>Joins encoders and fusion model.</summary>
-    /// <param name="encoders">One per sequence modality of <paramref name="fusion"/>.</param>
+    /// <param name="encoders">One for each modality of <paramref name="fusion"/> that comes as tokens.</param>
     /// <param name="fusion">The fusion model.</param>
     public PropertyModel(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, FusionModel fusion)
         : base(nameof(PropertyModel))
     {
         _encoders = new(encoders);
         Fusion = fusion;
-        foreach (Modality modality in fusion.Config.Modalities.Where(m => m != Modality.Fingerprint))
-            register_module(modality.Name(), encoders[modality]);
+        foreach (Modality modality in fusion.Config.Modalities.Where(encoders.ContainsKey))
+            register_module(modality.Name, encoders[modality]);
         register_module("fusion", fusion);
     }
 
-    /// <summary>The encoder of each sequence modality.</summary>
+    /// <summary>The encoder of each modality that comes as tokens.</summary>
     public IReadOnlyDictionary<Modality, SequenceEncoder> Encoders => _encoders;
 
     /// <summary>The fusion model.</summary>
@@ -45,7 +48,7 @@ public sealed class PropertyModel : nn.Module
     /// <summary>The modality's embedding (N, d_m); zeros for molecules that lack it, whose encoder is not run.</summary>
     private Tensor Embed(Modality modality, Batch batch)
     {
-        Tensor? embedding = modality == Modality.Fingerprint ? batch.Fingerprint
+        Tensor? embedding = batch.Vectors.TryGetValue(modality, out Tensor? vectors) ? vectors
             : batch.Tokens.TryGetValue(modality, out TokenBatch? tokens) ? _encoders[modality].Forward(tokens.Ids, tokens.Mask)
             : null;                                                                     // (K, d_m)
         if (!batch.Rows.TryGetValue(modality, out Tensor? rows)) return embedding!;

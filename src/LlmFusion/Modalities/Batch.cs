@@ -1,4 +1,3 @@
-using LlmFusion.Chemistry;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -12,11 +11,11 @@ public sealed record TokenBatch(Tensor Ids, Tensor? Mask);
 /// <summary>N molecules as tensors. Tensors belong to the dispose scope in which the batch was made.</summary>
 public sealed class Batch
 {
-    private Batch(int count, IReadOnlyDictionary<Modality, TokenBatch> tokens, Tensor? fingerprint, IReadOnlyDictionary<Modality, Tensor> rows, Tensor? present)
+    private Batch(int count, IReadOnlyDictionary<Modality, TokenBatch> tokens, IReadOnlyDictionary<Modality, Tensor> vectors, IReadOnlyDictionary<Modality, Tensor> rows, Tensor? present)
     {
         Count = count;
         Tokens = tokens;
-        Fingerprint = fingerprint;
+        Vectors = vectors;
         Rows = rows;
         Present = present;
     }
@@ -24,11 +23,11 @@ public sealed class Batch
     /// <summary>Number of molecules N.</summary>
     public int Count { get; }
 
-    /// <summary>Ids of the sequence modalities that at least one molecule has.</summary>
+    /// <summary>Ids of the modalities that come as tokens and that at least one molecule has.</summary>
     public IReadOnlyDictionary<Modality, TokenBatch> Tokens { get; }
 
-    /// <summary>Fingerprints (K, size) float32; null where not in use.</summary>
-    public Tensor? Fingerprint { get; }
+    /// <summary>Fingerprints and vectors (K, size) float32 that at least one molecule has.</summary>
+    public IReadOnlyDictionary<Modality, Tensor> Vectors { get; }
 
     /// <summary>Where some molecules lack a modality: which rows have it, (K) int64.</summary>
     public IReadOnlyDictionary<Modality, Tensor> Rows { get; }
@@ -44,8 +43,7 @@ public sealed class Batch
     public static Batch Of(IReadOnlyList<MoleculeInputs> inputs, IReadOnlyList<Modality> modalities, int fingerprintSize, Device device)
     {
         Dictionary<Modality, TokenBatch> tokens = [];
-        Dictionary<Modality, Tensor> rows = [];
-        Tensor? fingerprint = null;
+        Dictionary<Modality, Tensor> vectors = [], rows = [];
         long[] present = new long[inputs.Count * modalities.Count];
         for (int m = 0; m < modalities.Count; m++)
         {
@@ -53,19 +51,20 @@ public sealed class Batch
             List<long> having = [];
             for (int n = 0; n < inputs.Count; n++)
             {
-                if (!inputs[n].Has(modality)) continue;
+                if (inputs[n].ByModality[m] is null) continue;
                 having.Add(n);
                 present[n * modalities.Count + m] = 1;
             }
 
             if (having.Count < inputs.Count) rows[modality] = tensor(having.ToArray(), device: device);
             if (having.Count == 0) continue;
-            if (modality == Modality.Fingerprint) fingerprint = Dense([.. having.Select(n => inputs[(int)n].Fingerprint!.Value)], fingerprintSize, device);
-            else tokens[modality] = Pad([.. having.Select(n => inputs[(int)n].Tokens(modality)!)], device);
+            ModalityInput[] found = [.. having.Select(n => inputs[(int)n].ByModality[m]!)];
+            if (found[0] is ModalityInput.Tokens) tokens[modality] = Pad([.. found.Cast<ModalityInput.Tokens>().Select(t => t.Ids)], device);
+            else vectors[modality] = Dense(found, fingerprintSize, device);
         }
 
         Tensor? mask = rows.Count == 0 ? null : tensor(present, device: device).view(inputs.Count, modalities.Count);
-        return new Batch(inputs.Count, tokens, fingerprint, rows, mask);
+        return new Batch(inputs.Count, tokens, vectors, rows, mask);
     }
 
     private static TokenBatch Pad(int[][] ids, Device device)
@@ -87,12 +86,20 @@ public sealed class Batch
             anyPadded ? tensor(mask, device: device).view(ids.Length, longest) : null);
     }
 
-    private static Tensor Dense(MorganCounts[] fingerprints, int size, Device device)
+    /// <summary>(K, size): one row a molecule.</summary>
+    private static Tensor Dense(ModalityInput[] inputs, int fingerprintSize, Device device)
     {
-        float[] values = new float[fingerprints.Length * size];
-        for (int k = 0; k < fingerprints.Length; k++)
-            for (int b = 0; b < fingerprints[k].Bits.Length; b++)
-                values[k * size + fingerprints[k].Bits[b]] = fingerprints[k].Counts[b];
-        return tensor(values, device: device).view(fingerprints.Length, size);
+        int size = inputs[0] is ModalityInput.Vector first ? first.Values.Length : fingerprintSize;
+        float[] values = new float[inputs.Length * size];
+        for (int k = 0; k < inputs.Length; k++)
+        {
+            Span<float> row = values.AsSpan(k * size, size);
+            if (inputs[k] is ModalityInput.Fingerprint { Counts: var counts })
+                for (int b = 0; b < counts.Bits.Length; b++) row[counts.Bits[b]] = counts.Counts[b];
+            else
+                ((ModalityInput.Vector)inputs[k]).Values.CopyTo(row);
+        }
+
+        return tensor(values, device: device).view(inputs.Length, size);
     }
 }

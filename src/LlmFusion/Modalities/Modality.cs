@@ -1,60 +1,105 @@
+using System.Text.RegularExpressions;
+
 namespace LlmFusion.Modalities;
 
-/// <summary>One representation of a molecule. The order of the members is the order of the stack (paper, P7).</summary>
-public enum Modality
+/// <summary>What a modality is made of. The order of the members is the order of the stack (paper, P7).</summary>
+public enum ModalityKind
 {
-    /// <summary>SMILES string (SM).</summary>
+    /// <summary>A SMILES string.</summary>
     Smiles,
 
-    /// <summary>SELFIES string (SF).</summary>
+    /// <summary>A SELFIES string.</summary>
     Selfies,
 
-    /// <summary>Text description (TEXT).</summary>
+    /// <summary>A description in words.</summary>
     Text,
 
-    /// <summary>Morgan fingerprint (MFP).</summary>
+    /// <summary>A Morgan fingerprint.</summary>
     Fingerprint,
+
+    /// <summary>Numbers that stand in columns of the data file.</summary>
+    Columns,
+
+    /// <summary>Vectors computed elsewhere, in a file of their own.</summary>
+    Vectors,
 }
 
-/// <summary>Names of modalities, as in files, on the command line and in the paper's tables.</summary>
-public static class ModalityNames
+/// <summary>
+/// One representation of a molecule, by its name in files, tensors and on the command line. The first four kinds have
+/// one modality each; of columns and vectors there may be several, which the user names.
+/// </summary>
+public sealed partial record Modality
 {
-    /// <summary>The name in files and on the command line: <c>smiles</c>, <c>selfies</c>, <c>text</c>, <c>fingerprint</c>.</summary>
-    public static string Name(this Modality modality) => modality switch
+    /// <summary>SMILES string (SM).</summary>
+    public static readonly Modality Smiles = new("smiles", ModalityKind.Smiles);
+
+    /// <summary>SELFIES string (SF).</summary>
+    public static readonly Modality Selfies = new("selfies", ModalityKind.Selfies);
+
+    /// <summary>Text description (TEXT).</summary>
+    public static readonly Modality Text = new("text", ModalityKind.Text);
+
+    /// <summary>Morgan fingerprint (MFP).</summary>
+    public static readonly Modality Fingerprint = new("fingerprint", ModalityKind.Fingerprint);
+
+    private static readonly Modality[] BuiltIn = [Smiles, Selfies, Text, Fingerprint];
+
+    private Modality(string name, ModalityKind kind)
     {
-        Modality.Smiles => "smiles",
-        Modality.Selfies => "selfies",
-        Modality.Text => "text",
-        Modality.Fingerprint => "fingerprint",
-        _ => throw new ArgumentOutOfRangeException(nameof(modality), modality, null),
+        Name = name;
+        Kind = kind;
+    }
+
+    /// <summary>The name.</summary>
+    public string Name { get; }
+
+    /// <summary>What it is made of.</summary>
+    public ModalityKind Kind { get; }
+
+    /// <summary>Whether it is read as a sequence of tokens.</summary>
+    public bool IsSequence => Kind is ModalityKind.Smiles or ModalityKind.Selfies or ModalityKind.Text;
+
+    /// <summary>The paper's abbreviation, <c>SM</c>, <c>SF</c>, <c>TEXT</c> or <c>MFP</c>; the name of any other.</summary>
+    public string Abbreviation => Kind switch
+    {
+        ModalityKind.Smiles => "SM",
+        ModalityKind.Selfies => "SF",
+        ModalityKind.Text => "TEXT",
+        ModalityKind.Fingerprint => "MFP",
+        _ => Name,
     };
 
-    /// <summary>The paper's abbreviation: <c>SM</c>, <c>SF</c>, <c>TEXT</c>, <c>MFP</c>.</summary>
-    public static string Abbreviation(this Modality modality) => modality switch
-    {
-        Modality.Smiles => "SM",
-        Modality.Selfies => "SF",
-        Modality.Text => "TEXT",
-        Modality.Fingerprint => "MFP",
-        _ => throw new ArgumentOutOfRangeException(nameof(modality), modality, null),
-    };
-
-    /// <summary>Reads a name or the paper's abbreviation, in any case.</summary>
+    /// <summary>Reads a built-in modality's name or the paper's abbreviation, in any case.</summary>
     /// <exception cref="ArgumentException">No modality has that name.</exception>
-    public static Modality Parse(string text) => text.Trim().ToUpperInvariant() switch
-    {
-        "SMILES" or "SM" => Modality.Smiles,
-        "SELFIES" or "SF" => Modality.Selfies,
-        "TEXT" => Modality.Text,
-        "FINGERPRINT" or "MFP" => Modality.Fingerprint,
-        _ => throw new ArgumentException($"unknown modality '{text}': expected smiles, selfies, text or fingerprint"),
-    };
+    public static Modality Parse(string text) => Find(text.Trim())
+        ?? throw new ArgumentException($"unknown modality '{text}': expected smiles, selfies, text or fingerprint, or one defined by --modality NAME=columns:.. or NAME=vectors:..");
 
-    /// <summary>Reads names and returns them without repetition in stack order.</summary>
-    /// <exception cref="ArgumentException">A name is unknown, or none is given.</exception>
-    public static IReadOnlyList<Modality> ParseAll(IEnumerable<string> names)
+    /// <summary>A modality that the user names.</summary>
+    /// <param name="name">A letter, then letters, digits and underscores: it becomes part of tensor names.</param>
+    /// <param name="kind">Columns or vectors.</param>
+    /// <exception cref="ArgumentException">The name is of another form, or a built-in modality's.</exception>
+    public static Modality Named(string name, ModalityKind kind)
     {
-        Modality[] found = [.. names.Select(Parse).Distinct().Order()];
+        if (kind is not (ModalityKind.Columns or ModalityKind.Vectors)) throw new ArgumentException($"modality {name}: got the kind {kind}, expected columns or vectors");
+        if (!NamePattern().IsMatch(name)) throw new ArgumentException($"modality name: got '{name}', expected up to 32 lower-case letters, digits and underscores, a letter first");
+        if (Find(name) is not null) throw new ArgumentException($"modality name: got '{name}', which is a built-in modality; expected another name");
+        return new Modality(name, kind);
+    }
+
+    /// <summary>Without repetition in stack order: the built-in ones in the paper's, then the user's in the order given.</summary>
+    /// <exception cref="ArgumentException">There is none.</exception>
+    public static IReadOnlyList<Modality> InStackOrder(IEnumerable<Modality> modalities)
+    {
+        Modality[] found = [.. modalities.Distinct().OrderBy(m => Array.IndexOf(BuiltIn, m) is >= 0 and var place ? place : BuiltIn.Length)];
         return found.Length > 0 ? found : throw new ArgumentException("no modality given: expected at least one of smiles, selfies, text, fingerprint");
     }
+
+    /// <inheritdoc/>
+    public override string ToString() => Name;
+
+    private static Modality? Find(string text) =>
+        BuiltIn.FirstOrDefault(m => m.Name.Equals(text, StringComparison.OrdinalIgnoreCase) || m.Abbreviation.Equals(text, StringComparison.OrdinalIgnoreCase));
+
+    [GeneratedRegex("^[a-z][a-z0-9_]{0,31}$", RegexOptions.CultureInvariant)]
+    private static partial Regex NamePattern();
 }

@@ -2,25 +2,30 @@ using LlmFusion.Chemistry;
 
 namespace LlmFusion.Modalities;
 
-/// <summary>What the network reads of one molecule: token ids per sequence modality, and the fingerprint. A null is a missing modality.</summary>
-/// <param name="Smiles">Ids of SMILES tokens with class and end token.</param>
-/// <param name="Selfies">Ids of SELFIES tokens with class and end token.</param>
-/// <param name="Text">Ids of text tokens with class and end token.</param>
-/// <param name="Fingerprint">On-bits with counts.</param>
-public sealed record MoleculeInputs(int[]? Smiles, int[]? Selfies, int[]? Text, MorganCounts? Fingerprint)
+/// <summary>What the network reads of one modality of one molecule.</summary>
+public abstract record ModalityInput
 {
-    /// <summary>Whether the molecule has this modality.</summary>
-    public bool Has(Modality modality) => modality == Modality.Fingerprint ? Fingerprint is not null : Tokens(modality) is not null;
-
-    /// <summary>The ids of a sequence modality, null where it is missing.</summary>
-    public int[]? Tokens(Modality modality) => modality switch
+    private ModalityInput()
     {
-        Modality.Smiles => Smiles,
-        Modality.Selfies => Selfies,
-        Modality.Text => Text,
-        _ => throw new ArgumentOutOfRangeException(nameof(modality), modality, "expected a sequence modality"),
-    };
+    }
 
+    /// <summary>Ids with the special tokens, for an encoder that is trained along.</summary>
+    public sealed record Tokens(int[] Ids) : ModalityInput;
+
+    /// <summary>A fingerprint's on-bits with their counts.</summary>
+    public sealed record Fingerprint(MorganCounts Counts) : ModalityInput;
+
+    /// <summary>Numbers: a frozen encoder's embedding, standardised columns, or a vector from a file.</summary>
+    public sealed record Vector(float[] Values) : ModalityInput;
+}
+
+/// <summary>What the network reads of one molecule.</summary>
+/// <param name="ByModality">In stack order; a null is a missing modality.</param>
+public sealed record MoleculeInputs(IReadOnlyList<ModalityInput?> ByModality)
+{
     /// <summary>Tokens over all sequence modalities: what a batch is ordered by, so that little is padded.</summary>
-    public int TokenCount => (Smiles?.Length ?? 0) + (Selfies?.Length ?? 0) + (Text?.Length ?? 0);
+    public int TokenCount { get; } = ByModality.Sum(input => input is ModalityInput.Tokens tokens ? tokens.Ids.Length : 0);
+
+    /// <summary>Whether every modality is missing.</summary>
+    public bool IsEmpty => ByModality.All(input => input is null);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
 
@@ -24,22 +25,48 @@ public sealed record RepresentationOptions
 
     /// <summary>Which spelling the SMILES and SELFIES modalities read.</summary>
     public SmilesForm SmilesForm { get; init; }
+
+    /// <summary>The columns of each modality of that kind.</summary>
+    public IReadOnlyDictionary<Modality, IReadOnlyList<string>> Columns { get; init; } = new Dictionary<Modality, IReadOnlyList<string>>();
+
+    /// <summary>The file of each modality of the kind vectors; one that is not here is missing for every molecule.</summary>
+    public IReadOnlyDictionary<Modality, VectorTable> Vectors { get; init; } = new Dictionary<Modality, VectorTable>();
 }
 
 /// <summary>
-/// The representations of one molecule before tokenization. A null is a missing modality: no text given, or no SELFIES
-/// for this molecule; never a made-up value.
+/// The representations of one molecule before tokenization. A null or absent one is a missing modality: no text given,
+/// no SELFIES for this molecule, a blank among its columns; never a made-up value.
 /// </summary>
 /// <param name="Smiles">SMILES in the form asked for.</param>
 /// <param name="Selfies">SELFIES tokens.</param>
 /// <param name="Text">Description.</param>
 /// <param name="Fingerprint">On-bits with counts (all 1 for a binary fingerprint).</param>
-public sealed record Representations(string? Smiles, IReadOnlyList<string>? Selfies, string? Text, MorganCounts? Fingerprint)
+/// <param name="Numbers">Columns and vectors, as they stand in their files.</param>
+public sealed record Representations(
+    string? Smiles, IReadOnlyList<string>? Selfies, string? Text, MorganCounts? Fingerprint, IReadOnlyDictionary<Modality, float[]> Numbers)
 {
-    /// <summary>Computes what <paramref name="options"/> asks for.</summary>
-    /// <exception cref="InvalidMoleculeException">RDKit refuses the SMILES.</exception>
-    public static Representations Of(Sample sample, RepresentationOptions options)
+    private static readonly Dictionary<Modality, float[]> NoNumbers = [];
+
+    /// <summary>Whether the molecule has none of the modalities.</summary>
+    public bool AreEmpty => this is { Smiles: null, Selfies: null, Text: null, Fingerprint: null } && Numbers.Count == 0;
+
+    /// <summary>What a sequence encoder reads: SMILES, SELFIES tokens separated by blanks (as SELF-BART's own loader writes them), or the text.</summary>
+    public string? SequenceOf(Modality modality) => modality.Kind switch
     {
+        ModalityKind.Smiles => Smiles,
+        ModalityKind.Selfies => Selfies is null ? null : string.Join(' ', Selfies),
+        ModalityKind.Text => Text,
+        _ => throw new ArgumentOutOfRangeException(nameof(modality), modality, "expected a sequence modality"),
+    };
+
+    /// <summary>Computes what <paramref name="options"/> asks for.</summary>
+    /// <param name="row">A row with a sample.</param>
+    /// <param name="options">What to compute.</param>
+    /// <exception cref="InvalidMoleculeException">RDKit refuses the SMILES.</exception>
+    /// <exception cref="DataFileException">A column's cell is no number.</exception>
+    public static Representations Of(DataRow row, RepresentationOptions options)
+    {
+        Sample sample = row.Sample!;
         using Molecule molecule = Molecule.Parse(sample.Smiles);
         string canonical = molecule.CanonicalSmiles;
         (string first, string second) = options.SmilesForm == SmilesForm.Canonical ? (canonical, sample.Smiles) : (sample.Smiles, canonical);
@@ -47,7 +74,33 @@ public sealed record Representations(string? Smiles, IReadOnlyList<string>? Self
             options.Modalities.Contains(Modality.Smiles) ? first : null,
             options.Modalities.Contains(Modality.Selfies) ? SelfiesOf(first) ?? SelfiesOf(second) : null,
             options.Modalities.Contains(Modality.Text) && !string.IsNullOrWhiteSpace(sample.Text) ? sample.Text : null,
-            options.Modalities.Contains(Modality.Fingerprint) ? FingerprintOf(molecule, options.Fingerprint) : null);
+            options.Modalities.Contains(Modality.Fingerprint) ? FingerprintOf(molecule, options.Fingerprint) : null,
+            options.Columns.Count + options.Vectors.Count == 0 ? NoNumbers : NumbersOf(row, canonical, options));
+    }
+
+    private static Dictionary<Modality, float[]> NumbersOf(DataRow row, string canonical, RepresentationOptions options)
+    {
+        Dictionary<Modality, float[]> numbers = [];
+        foreach ((Modality modality, IReadOnlyList<string> columns) in options.Columns)
+            if (ColumnsOf(row, columns) is { } values) numbers[modality] = values;
+        foreach ((Modality modality, VectorTable table) in options.Vectors)
+            if (table.Find(row.Id, row.Smiles, canonical) is { } values) numbers[modality] = values;
+        return numbers;
+    }
+
+    /// <summary>All the columns' numbers; null where one is blank or not in the file.</summary>
+    private static float[]? ColumnsOf(DataRow row, IReadOnlyList<string> columns)
+    {
+        float[] values = new float[columns.Count];
+        for (int c = 0; c < values.Length; c++)
+        {
+            string text = row.Field(row.Layout.IndexOf(columns[c]));
+            if (string.IsNullOrWhiteSpace(text)) return null;
+            if (!float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out values[c]) || !float.IsFinite(values[c]))
+                throw new DataFileException(new RowError(row.Layout.File, row.Line, columns[c], RowError.Quote(text), "a number, or a blank"));
+        }
+
+        return values;
     }
 
     private static IReadOnlyList<string>? SelfiesOf(string smiles)

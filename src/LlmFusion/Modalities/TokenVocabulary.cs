@@ -54,16 +54,15 @@ public sealed class TokenVocabulary
     /// <summary><c>&lt;s&gt; tokens &lt;/s&gt;</c> as ids.</summary>
     /// <param name="tokens">The tokens of one text.</param>
     /// <param name="maximum">Most ids to return, <c>&lt;s&gt;</c> and <c>&lt;/s&gt;</c> included.</param>
-    /// <param name="truncated">Whether tokens were cut off at the end.</param>
-    public int[] Encode(IEnumerable<string> tokens, int maximum, out bool truncated)
+    /// <param name="dropped">How many tokens were cut off at the end.</param>
+    public int[] Encode(IEnumerable<string> tokens, int maximum, out int dropped)
     {
         List<int> ids = [Start];
-        truncated = false;
+        dropped = 0;
         foreach (string token in tokens)
         {
-            truncated = ids.Count == maximum - 1;
-            if (truncated) break;
-            ids.Add(_ids.GetValueOrDefault(token, Unknown));
+            if (ids.Count < maximum - 1) ids.Add(_ids.GetValueOrDefault(token, Unknown));
+            else dropped++;
         }
         ids.Add(End);
         return [.. ids];

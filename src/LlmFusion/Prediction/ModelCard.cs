@@ -20,7 +20,7 @@ public static class ModelCard
         card.AppendLine($"| program | LlmFusion {manifest.ProgramVersion} |");
         card.AppendLine($"| data | {manifest.Data.Name}: {manifest.Data.Train} training, {manifest.Data.Valid} validation, {manifest.Data.Test} test molecules |");
         card.AppendLine($"| split | sha256 {manifest.Data.SplitSha256} |");
-        card.AppendLine($"| network | size {config.Size}, {manifest.Training.Parameters.ToString("N0", CultureInfo.InvariantCulture)} parameters, all trained |");
+        card.AppendLine($"| network | {(config.Backbone is { } backbone ? $"backbone {backbone}{(config.Init == InitKind.Random ? " with random weights" : "")}" : $"size {config.Size}")}, {manifest.Training.Parameters.ToString("N0", CultureInfo.InvariantCulture)} trained parameters |");
         card.AppendLine($"| training | {manifest.Training.Epochs} epochs in {manifest.Training.Seconds / 60:F0} minutes, best epoch {manifest.Training.BestEpoch}, seed {manifest.Training.Seed} |");
         card.AppendLine().AppendLine("## Metrics").AppendLine();
         card.AppendLine("Chosen on the validation split; `constant` predicts the training mean.").AppendLine();
@@ -33,7 +33,12 @@ public static class ModelCard
         return card.ToString();
     }
 
-    private static string Describe(ModalityEntry entry) => entry.Fingerprint is { } f
-        ? $"Morgan fingerprint (radius {f.Radius}, {f.Size} {(f.Counts ? "counts" : "bits")})"
-        : $"{entry.Name} ({ModalityNames.Parse(entry.Name).Abbreviation()})";
+    private static string Describe(ModalityEntry entry) => entry switch
+    {
+        { Fingerprint: { } f } => $"Morgan fingerprint (radius {f.Radius}, {f.Size} {(f.Counts ? "counts" : "bits")})",
+        { Columns: { } columns } => $"{entry.Name} (columns {string.Join(", ", columns.Select(c => c.Name))})",
+        { VectorWidth: { } width } => $"{entry.Name} (vectors of {width} numbers from a file)",
+        { Frozen: { } frozen } => $"{entry.Name} ({entry.Modality().Abbreviation}, frozen encoder {frozen.Id ?? frozen.Model}{(frozen.Commit is { } commit ? $" at {commit[..8]}" : "")}{(frozen.SubstituteVocabulary ? ", random weights" : "")})",
+        _ => $"{entry.Name} ({entry.Modality().Abbreviation})",
+    };
 }

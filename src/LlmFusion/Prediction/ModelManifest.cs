@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using LlmFusion.Evaluation;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
+using LlmFusion.Transformers;
 
 namespace LlmFusion.Prediction;
 
@@ -11,7 +12,7 @@ namespace LlmFusion.Prediction;
 public sealed record ModelManifest
 {
     /// <summary>The newest layout that this program reads and the one it writes.</summary>
-    public const int CurrentFormat = 1;
+    public const int CurrentFormat = 2;
 
     /// <summary>Layout of the folder.</summary>
     public required int FormatVersion { get; init; }
@@ -25,11 +26,14 @@ public sealed record ModelManifest
     /// <summary>Which spelling the sequence modalities read.</summary>
     public required SmilesForm SmilesForm { get; init; }
 
-    /// <summary>Longest token sequence.</summary>
+    /// <summary>Longest token sequence of the encoders that are trained along.</summary>
     public required int MaximumTokens { get; init; }
 
     /// <summary>The fusing language model's config.json.</summary>
     public required JsonObject Backbone { get; init; }
+
+    /// <summary>The pretrained model that the language model began as; null for a new one.</summary>
+    public BackboneSource? BackboneSource { get; init; }
 
     /// <summary>Which positional encodings are added.</summary>
     public required PositionMode Positions { get; init; }
@@ -66,18 +70,55 @@ public sealed record ModelManifest
 /// <summary>One modality and its encoder.</summary>
 public sealed record ModalityEntry
 {
-    /// <summary>smiles, selfies, text or fingerprint.</summary>
+    /// <summary>smiles, selfies, text, fingerprint, or as the user named it.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Folder of the trained encoder, relative to the model's; null for the fingerprint.</summary>
+    /// <summary>Folder of the encoder, relative to the model's; null where it has none, or is on the model hub.</summary>
     public string? Encoder { get; init; }
 
     /// <summary>sha256 of the encoder's weights.</summary>
     public string? Sha256 { get; init; }
 
-    /// <summary>Radius, size and kind; null for sequences.</summary>
+    /// <summary>Set where the encoder was frozen.</summary>
+    public FrozenEntry? Frozen { get; init; }
+
+    /// <summary>Radius, size and kind of the fingerprint.</summary>
     public FingerprintOptions? Fingerprint { get; init; }
+
+    /// <summary>The data file's columns that it is made of.</summary>
+    public IReadOnlyList<ColumnEntry>? Columns { get; init; }
+
+    /// <summary>Length of the vectors from a file.</summary>
+    public int? VectorWidth { get; init; }
+
+    /// <summary>The modality.</summary>
+    /// <exception cref="ArgumentException">The name does not fit what it is made of.</exception>
+    internal Modality Modality() => Columns is not null ? Modalities.Modality.Named(Name, ModalityKind.Columns)
+        : VectorWidth is not null ? Modalities.Modality.Named(Name, ModalityKind.Vectors)
+        : Modalities.Modality.Parse(Name);
 }
+
+/// <summary>A frozen encoder.</summary>
+/// <param name="Model">As the user named it.</param>
+/// <param name="Id">Its repository on the model hub; null where its files are in the model folder.</param>
+/// <param name="Commit">The repository's commit.</param>
+/// <param name="Pooling">How a sequence becomes one vector.</param>
+/// <param name="MaximumTokens">Longest sequence.</param>
+/// <param name="SubstituteVocabulary">Whether the vocabulary is of the training split, and not the checkpoint's.</param>
+public sealed record FrozenEntry(string Model, string? Id, string? Commit, PoolingKind Pooling, int MaximumTokens, bool SubstituteVocabulary);
+
+/// <summary>A numeric column.</summary>
+/// <param name="Name">Its name in the data file.</param>
+/// <param name="Mean">Mean of the training split, subtracted.</param>
+/// <param name="Deviation">Standard deviation of the training split, divided by.</param>
+public sealed record ColumnEntry(string Name, double Mean, double Deviation);
+
+/// <summary>The pretrained model that the fusing language model began as.</summary>
+/// <param name="Model">As the user named it.</param>
+/// <param name="Id">Its repository on the model hub; null for a folder.</param>
+/// <param name="Commit">The repository's commit.</param>
+/// <param name="Sha256">sha256 of the pretrained weights.</param>
+public sealed record BackboneSource(string Model, string? Id, string? Commit, string Sha256);
 
 /// <summary>One property.</summary>
 /// <param name="Name">Column.</param>

@@ -1,5 +1,6 @@
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Embedding;
 using LlmFusion.Modalities;
 using LlmFusion.Training;
 using TorchSharp;
@@ -33,16 +34,18 @@ public sealed class Predictor
     /// <param name="model">A loaded model; stays the caller's.</param>
     /// <param name="device"><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</param>
     /// <param name="batchSize">Molecules per forward pass.</param>
-    public Predictor(TrainedModel model, string device = "auto", int batchSize = 128)
+    /// <param name="store">Where embeddings of frozen encoders are kept; null: nowhere. Stays the caller's.</param>
+    public Predictor(TrainedModel model, string device = "auto", int batchSize = 128, EmbeddingStore? store = null)
     {
         _model = model;
         _device = ComputeDevice.Resolve(device);
         _batchSize = batchSize;
         model.Network.to(_device);
+        model.Inputs.Use(store, _device);
     }
 
     /// <summary>Sequences so far that were longer than the model reads; their ends were cut off.</summary>
-    public long Truncated { get; private set; }
+    public long Truncated => _model.Inputs.Truncated.Values.Sum(t => t.Molecules);
 
     /// <summary>The properties predicted.</summary>
     public IReadOnlyList<TargetEntry> Targets => _model.Manifest!.Targets;
@@ -78,28 +81,27 @@ public sealed class Predictor
     {
         // Parsing runs ahead on all cores while the network works on a chunk.
         IEnumerable<(DataRow Row, Representations? Of, RowError? Error)> represented =
-            MoleculeBatch.Select(rows, row => PreparedRows.Represent(row, _model.Representation), ct: cancellation);
+            MoleculeBatch.Select(rows, row => PreparedRows.Represent(row, _model.Inputs.Representation), ct: cancellation);
         foreach ((DataRow Row, Representations? Of, RowError? Error)[] chunk in represented.Chunk(ChunkSize))
         {
             cancellation.ThrowIfCancellationRequested();
-            MoleculeInputs[] inputs = [.. chunk.Where(r => r.Of is not null).Select(r => Tokenize(r.Of!))];
-            float[][] values = _model.Predict(inputs, _batchSize, _device);
-            int next = 0;
+            MoleculeInputs[] inputs = _model.Inputs.Encode([.. chunk.Where(r => r.Of is not null).Select(r => r.Of!)], cancellation: cancellation);
+            float[][] values = _model.Predict([.. inputs.Where(i => !i.IsEmpty)], _batchSize, _device);
+            int next = 0, nextValue = 0;
             foreach ((DataRow row, Representations? of, RowError? error) in chunk)
             {
-                float[]? predicted = of is null ? null : values[next++];
+                if (of is not null && inputs[next++].IsEmpty)
+                {
+                    yield return new RowPrediction(row, null, row.Refuse(null, "a molecule without a token in any modality", "at least one").Error);
+                    continue;
+                }
+
+                float[]? predicted = of is null ? null : values[nextValue++];
                 yield return predicted is null || predicted.All(float.IsFinite)
                     ? new RowPrediction(row, predicted, error)
                     : new RowPrediction(row, null, row.Refuse(null, "a prediction that is no finite number", "a finite one").Error);
             }
         }
-    }
-
-    private MoleculeInputs Tokenize(Representations representations)
-    {
-        MoleculeInputs inputs = _model.Tokenizer.Encode(representations, out int truncated);
-        Truncated += truncated;
-        return inputs;
     }
 
     /// <summary>A file that already has a column of that name keeps it; the prediction stands beside it as NAME_predicted.</summary>

@@ -6,6 +6,7 @@ using LlmFusion.Fusion;
 using LlmFusion.Modalities;
 using LlmFusion.Training;
 using LlmFusion.Transformers;
+using LlmFusion.Transformers.Hub;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,7 +14,8 @@ namespace LlmFusion.Prediction;
 
 /// <summary>
 /// A model with all that a prediction needs, and its folder: <c>llmfusion.json</c>, <c>model.safetensors</c> (fusion
-/// model), <c>encoders/NAME/</c> with <c>config.json</c>, <c>model.safetensors</c> and <c>vocab.json</c> each.
+/// model), <c>encoders/NAME/</c> with <c>config.json</c>, weights and vocabulary each. A frozen encoder of the model hub is
+/// not copied: the manifest names its repository, commit and weights' sha256.
 /// </summary>
 public sealed class TrainedModel : IDisposable
 {
@@ -25,23 +27,19 @@ public sealed class TrainedModel : IDisposable
     private const string VocabularyFile = "vocab.json";
     private const long LargestManifest = 64L << 20;
 
-    /// <summary>Joins network, tokenizer and scaling.</summary>
-    public TrainedModel(PropertyModel network, InputTokenizer tokenizer, RepresentationOptions representation, TargetScaler scaler)
+    /// <summary>Joins network, inputs and scaling.</summary>
+    public TrainedModel(PropertyModel network, InputEncoder inputs, TargetScaler scaler)
     {
         Network = network;
-        Tokenizer = tokenizer;
-        Representation = representation;
+        Inputs = inputs;
         Scaler = scaler;
     }
 
     /// <summary>The network.</summary>
     public PropertyModel Network { get; }
 
-    /// <summary>The vocabularies.</summary>
-    public InputTokenizer Tokenizer { get; }
-
-    /// <summary>What is computed of each molecule.</summary>
-    public RepresentationOptions Representation { get; }
+    /// <summary>From representations to what the network reads.</summary>
+    public InputEncoder Inputs { get; }
 
     /// <summary>Mean and deviation of the targets.</summary>
     public TargetScaler Scaler { get; }
@@ -49,64 +47,45 @@ public sealed class TrainedModel : IDisposable
     /// <summary>The manifest that the model was loaded with; null for a model in training.</summary>
     public ModelManifest? Manifest { get; private init; }
 
-    /// <summary>A new network with weights from torch's generator.</summary>
-    /// <param name="config">Size, modalities, positions, dropout.</param>
-    /// <param name="tokenizer">Vocabularies of the training split.</param>
+    /// <summary>A new network around a language model; its other weights are from torch's generator.</summary>
+    /// <param name="config">Size, positions, dropout.</param>
+    /// <param name="inputs">What the network reads; it becomes the model's.</param>
+    /// <param name="llm">The language model; it becomes the model's.</param>
     /// <param name="scaler">Mean and deviation of the targets.</param>
-    public static TrainedModel New(RunConfig config, InputTokenizer tokenizer, TargetScaler scaler)
+    public static TrainedModel New(RunConfig config, InputEncoder inputs, LanguageModel llm, TargetScaler scaler)
     {
         SizePreset size = SizePreset.Named(config.Size);
-        IReadOnlyList<Modality> modalities = config.StackOrder();
-        Dictionary<Modality, JsonObject> encoders = modalities.Where(m => m != Modality.Fingerprint)
-            .ToDictionary(m => m, m => SequenceEncoder.NewConfig(m, size, tokenizer.Vocabularies[m].Count, config.MaximumTokens, config.Dropout));
-        RepresentationOptions representation = new() { Modalities = modalities, Fingerprint = config.Fingerprint, SmilesForm = config.SmilesForm };
-        PropertyModel network = Build(encoders, representation, SequenceEncoder.BackboneConfig(size, positions: modalities.Count, config.Dropout),
-            config.Positions, config.ModalityEncoding, scaler.Means.Count);
-        return new TrainedModel(network, tokenizer, representation, scaler);
+        Dictionary<Modality, SequenceEncoder> encoders = inputs.Tokenizers.ToDictionary(t => t.Key, t => new SequenceEncoder(
+            Architectures.New(Element(NewNetworks.Encoder(t.Key, size, t.Value.Vocabulary.Count, config.MaximumTokens, config.Dropout))), NewNetworks.Pooling(t.Key)));
+        return new TrainedModel(Build(encoders, inputs, llm, config.Positions, config.ModalityEncoding, scaler.Means.Count), inputs, scaler);
     }
 
     /// <summary>Loads a model folder; every tensor must be there, of the right shape, and none besides.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="sources">Where frozen encoders and vectors are found; null: the model hub's cache, and no vectors.</param>
     /// <exception cref="ModelFolderException">The folder is damaged, incomplete, foreign or of a newer format.</exception>
-    public static TrainedModel Load(string folder)
+    /// <exception cref="HubException">A frozen encoder cannot be had.</exception>
+    public static TrainedModel Load(string folder, ModelSources? sources = null)
     {
         ModelManifest manifest = ReadManifest(folder);
         try
         {
-            Modality[] modalities = [.. manifest.Modalities.Select(m => ModalityNames.Parse(m.Name))];
-            Dictionary<Modality, JsonObject> configs = [];
-            Dictionary<Modality, TokenVocabulary> vocabularies = [];
-            Dictionary<Modality, string> folders = [];
-            foreach ((Modality modality, ModalityEntry entry) in modalities.Zip(manifest.Modalities))
-            {
-                if (modality == Modality.Fingerprint) continue;
-                string encoder = folders[modality] = Inside(folder, entry.Encoder);
-                vocabularies[modality] = TokenVocabulary.Load(Path.Combine(encoder, VocabularyFile));
-                configs[modality] = JsonNode.Parse(File.ReadAllText(Path.Combine(encoder, ConfigFile))) as JsonObject
-                    ?? throw new ModelFolderException(Path.Combine(encoder, ConfigFile), "expected a JSON object");
-            }
+            InputEncoder inputs = InputsOf(folder, manifest, sources ?? new ModelSources());
+            JsonElement backbone = Element(manifest.Backbone);
+            RequireRoom(Path.Combine(folder, WeightsFile), Architectures.ShapeOf(backbone), tokenEmbedding: false);
+            Dictionary<Modality, (ModalityEntry Entry, string Folder, JsonElement Config)> trained = manifest.Modalities
+                .Where(entry => inputs.Tokenizers.ContainsKey(entry.Modality())).Select(entry => (entry, Inside(folder, entry.Encoder)))
+                .ToDictionary(e => e.entry.Modality(), e => (e.entry, e.Item2, Architectures.ReadConfig(e.Item2)));
+            foreach ((_, string encoder, JsonElement config) in trained.Values) RequireRoom(Path.Combine(encoder, WeightsFile), Architectures.ShapeOf(config), tokenEmbedding: true);
 
-            RepresentationOptions representation = new()
-            {
-                Modalities = modalities,
-                SmilesForm = manifest.SmilesForm,
-                Fingerprint = manifest.Modalities.FirstOrDefault(m => m.Fingerprint is not null)?.Fingerprint ?? new FingerprintOptions(),
-            };
-            representation.Fingerprint.Check();
-            Gpt2Config backbone = Gpt2Config.From(JsonSerializer.SerializeToElement(manifest.Backbone));
-            RequireRoom(Path.Combine(folder, WeightsFile), backbone.Width, backbone.Layers, backbone.Positions);
-            foreach ((Modality modality, string encoder) in folders)
-            {
-                (int width, int layers, int vocabulary) = SequenceEncoder.SizesOf(modality, configs[modality]);
-                RequireRoom(Path.Combine(encoder, WeightsFile), width, layers, vocabulary);
-            }
-
-            PropertyModel network = Build(configs, representation, manifest.Backbone, manifest.Positions, manifest.ModalityEncoding, manifest.Targets.Count);
+            PropertyModel network = Build(
+                trained.ToDictionary(t => t.Key, t => new SequenceEncoder(Architectures.New(t.Value.Config, initialize: false), NewNetworks.Pooling(t.Key))), inputs,
+                Architectures.NewLanguageModel(backbone, initialize: false), manifest.Positions, manifest.ModalityEncoding, manifest.Targets.Count);
             Load(network.Fusion, Path.Combine(folder, WeightsFile), manifest.WeightsSha256);
-            foreach ((Modality modality, string encoder) in folders)
-                Load(network.Encoders[modality].Model, Path.Combine(encoder, WeightsFile), manifest.Modalities.First(m => m.Name == modality.Name()).Sha256);
+            foreach ((Modality modality, (ModalityEntry entry, string encoder, _)) in trained) Load(network.Encoders[modality].Model, Path.Combine(encoder, WeightsFile), entry.Sha256);
             network.eval();
             TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)]);
-            return new TrainedModel(network, new InputTokenizer(vocabularies, manifest.MaximumTokens), representation, scaler) { Manifest = manifest };
+            return new TrainedModel(network, inputs, scaler) { Manifest = manifest };
         }
         catch (Exception e) when (e is CheckpointException or InvalidDataException or ArgumentException or JsonException or IOException or UnauthorizedAccessException)
         {
@@ -149,20 +128,18 @@ public sealed class TrainedModel : IDisposable
     public ModelManifest Save(string folder, Func<IReadOnlyList<ModalityEntry>, string, ModelManifest> complete)
     {
         List<ModalityEntry> entries = [];
-        foreach (Modality modality in Representation.Modalities)
+        foreach (Modality modality in Inputs.Representation.Modalities)
         {
-            if (modality == Modality.Fingerprint)
+            ModalityEntry entry = new() { Name = modality.Name };
+            string relative = $"encoders/{modality}", encoder = Path.Combine(folder, relative);
+            entries.Add(modality.Kind switch
             {
-                entries.Add(new ModalityEntry { Name = modality.Name(), Fingerprint = Representation.Fingerprint });
-                continue;
-            }
-
-            string relative = $"encoders/{modality.Name()}", encoder = Path.Combine(folder, relative);
-            Directory.CreateDirectory(encoder);
-            AtomicFile.Write(Path.Combine(encoder, ConfigFile), Network.Encoders[modality].Config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
-            AtomicFile.Write(Path.Combine(encoder, VocabularyFile), Tokenizer.Vocabularies[modality].ToJson());
-            Safetensors.Write(Path.Combine(encoder, WeightsFile), Network.Encoders[modality].Model.state_dict(), Metadata);
-            entries.Add(new ModalityEntry { Name = modality.Name(), Encoder = relative, Sha256 = Sha256(Path.Combine(encoder, WeightsFile)) });
+                ModalityKind.Fingerprint => entry with { Fingerprint = Inputs.Representation.Fingerprint },
+                ModalityKind.Columns => entry with { Columns = [.. Inputs.Representation.Columns[modality].Select((name, c) => new ColumnEntry(name, Inputs.Scalers[modality].Means[c], Inputs.Scalers[modality].Deviations[c]))] },
+                ModalityKind.Vectors => entry with { VectorWidth = Inputs.VectorWidths[modality] },
+                _ when Inputs.Frozen.TryGetValue(modality, out FrozenEncoder? frozen) => SaveFrozen(frozen, entry, relative, encoder),
+                _ => SaveTrained(modality, entry, relative, encoder),
+            });
         }
 
         Safetensors.Write(Path.Combine(folder, WeightsFile), Network.Fusion.state_dict(), Metadata);
@@ -184,7 +161,7 @@ public sealed class TrainedModel : IDisposable
         foreach (int[] rows in BatchSampler.ByLength([.. inputs.Select(i => i.TokenCount)], batchSize))
         {
             using DisposeScope scope = NewDisposeScope();
-            Batch batch = Batch.Of([.. rows.Select(i => inputs[i])], Representation.Modalities, Representation.Fingerprint.Size, device);
+            Batch batch = Batch.Of([.. rows.Select(i => inputs[i])], Inputs.Representation.Modalities, Inputs.Representation.Fingerprint.Size, device);
             float[] scaled = [.. Network.Forward(batch).cpu().data<float>()];           // (N, T)
             int targets = Scaler.Means.Count;
             for (int n = 0; n < rows.Length; n++)
@@ -195,32 +172,71 @@ public sealed class TrainedModel : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Network.Dispose();
+    public void Dispose()
+    {
+        Network.Dispose();
+        Inputs.Dispose();
+    }
 
     private static readonly Dictionary<string, string> Metadata = new() { ["format"] = "pt" };
 
-    private static PropertyModel Build(IReadOnlyDictionary<Modality, JsonObject> encoderConfigs, RepresentationOptions representation, JsonObject backbone,
-        PositionMode positions, ModalityEncoding encoding, int targets)
+    private ModalityEntry SaveTrained(Modality modality, ModalityEntry entry, string relative, string folder)
     {
-        Dictionary<Modality, SequenceEncoder> encoders = encoderConfigs.ToDictionary(c => c.Key, c => new SequenceEncoder(c.Key, c.Value));
-        FusionModel fusion = new(new FusionConfig
+        Directory.CreateDirectory(folder);
+        AtomicFile.Write(Path.Combine(folder, ConfigFile), Network.Encoders[modality].Model.ConfigJson().ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+        AtomicFile.Write(Path.Combine(folder, VocabularyFile), Inputs.Tokenizers[modality].Vocabulary.ToJson());
+        Safetensors.Write(Path.Combine(folder, WeightsFile), Network.Encoders[modality].Model.state_dict(), Metadata);
+        return entry with { Encoder = relative, Sha256 = Sha256(Path.Combine(folder, WeightsFile)) };
+    }
+
+    private static ModalityEntry SaveFrozen(FrozenEncoder encoder, ModalityEntry entry, string relative, string folder)
+    {
+        FrozenEntry frozen = new(encoder.Name, encoder.Folder?.Id, encoder.Folder?.Commit, encoder.Pooling, encoder.MaximumTokens, encoder.Substitute is not null);
+        return frozen.Id is not null
+            ? entry with { Frozen = frozen, Sha256 = encoder.WeightsSha256 }
+            : entry with { Frozen = frozen, Encoder = relative, Sha256 = encoder.Save(folder) };
+    }
+
+    private static InputEncoder InputsOf(string folder, ModelManifest manifest, ModelSources sources)
+    {
+        Dictionary<Modality, ModalityEntry> entries = manifest.Modalities.ToDictionary(entry => entry.Modality());
+        RepresentationOptions representation = new()
         {
-            Modalities = representation.Modalities,
-            Widths = representation.Modalities.ToDictionary(m => m, m => m == Modality.Fingerprint ? representation.Fingerprint.Size : encoders[m].Width),
-            Llm = Gpt2Config.From(JsonSerializer.SerializeToElement(backbone)),
+            Modalities = [.. entries.Keys],
+            SmilesForm = manifest.SmilesForm,
+            Fingerprint = manifest.Modalities.FirstOrDefault(m => m.Fingerprint is not null)?.Fingerprint ?? new FingerprintOptions(),
+            Columns = entries.Where(e => e.Value.Columns is not null).ToDictionary(e => e.Key, e => (IReadOnlyList<string>)[.. e.Value.Columns!.Select(c => c.Name)]),
+            Vectors = sources.OpenVectors(entries.Where(e => e.Value.VectorWidth is not null).ToDictionary(e => e.Key, e => e.Value.VectorWidth!.Value)),
+        };
+        representation.Fingerprint.Check();
+        Dictionary<Modality, InputTokenizer> tokenizers = entries.Where(e => e.Key.IsSequence && e.Value.Frozen is null)
+            .ToDictionary(e => e.Key, e => new InputTokenizer(e.Key, TokenVocabulary.Load(Path.Combine(Inside(folder, e.Value.Encoder), VocabularyFile)), manifest.MaximumTokens));
+        Dictionary<Modality, ColumnScaler> scalers = entries.Where(e => e.Value.Columns is not null)
+            .ToDictionary(e => e.Key, e => new ColumnScaler([.. e.Value.Columns!.Select(c => c.Mean)], [.. e.Value.Columns!.Select(c => c.Deviation)]));
+        Dictionary<Modality, FrozenEncoder> frozen = entries.Where(e => e.Key.IsSequence && e.Value.Frozen is not null).ToDictionary(e => e.Key, e =>
+            sources.OpenEncoder(e.Key, e.Value.Frozen!, e.Value.Sha256, e.Value.Frozen!.Id is null ? Inside(folder, e.Value.Encoder) : null));
+        return new InputEncoder(representation, tokenizers, frozen, scalers, entries.Where(e => e.Value.VectorWidth is not null).ToDictionary(e => e.Key, e => e.Value.VectorWidth!.Value));
+    }
+
+    private static PropertyModel Build(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, InputEncoder inputs, LanguageModel llm,
+        PositionMode positions, ModalityEncoding encoding, int targets) => new(encoders, new FusionModel(new FusionConfig
+        {
+            Modalities = inputs.Representation.Modalities,
+            Widths = inputs.Representation.Modalities.ToDictionary(m => m, m => encoders.TryGetValue(m, out SequenceEncoder? encoder) ? encoder.Model.Width : inputs.WidthOf(m)),
             Positions = positions,
             Encoding = encoding,
             Targets = targets,
-        });
-        return new PropertyModel(encoders, fusion);
-    }
+        }, llm));
 
     /// <summary>Sizes are refused that the weights file cannot hold, before memory is asked for them.</summary>
-    private static void RequireRoom(string weights, double width, double layers, double rows)
+    private static void RequireRoom(string weights, TransformerShape shape, bool tokenEmbedding)
     {
-        double least = sizeof(float) * (layers * width * width + rows * width), got = new FileInfo(weights).Length;
-        if (got < least) throw new InvalidDataException($"{weights}: has {got:N0} bytes, expected at least {least:N0} for {layers:N0} layers of width {width:N0} and {rows:N0} embeddings");
+        double width = shape.Width, rows = tokenEmbedding ? shape.VocabSize : 0;
+        double least = sizeof(float) * (shape.Layers * width * width + rows * width), got = new FileInfo(weights).Length;
+        if (got < least) throw new InvalidDataException($"{weights}: has {got:N0} bytes, expected at least {least:N0} for {shape.Layers:N0} layers of width {width:N0} and {rows:N0} embeddings");
     }
+
+    private static JsonElement Element(JsonObject json) => JsonSerializer.SerializeToElement(json);
 
     /// <summary>Strictly, and only the very bytes that were written: a file that was changed or damaged is refused.</summary>
     private static void Load(nn.Module module, string weights, string? sha256)

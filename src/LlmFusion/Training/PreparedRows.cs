@@ -61,15 +61,18 @@ public sealed record PreparedRows(IReadOnlyList<DataRow> Rows, IReadOnlyList<Rep
         if (row.Sample is null) return (row, null, row.Error);
         try
         {
-            Representations representations = Modalities.Representations.Of(row.Sample, options);
-            bool any = representations is not { Smiles: null, Selfies: null, Text: null, Fingerprint: null };
-            return any
+            Representations representations = Modalities.Representations.Of(row, options);
+            return !representations.AreEmpty
                 ? (row, representations, null)
-                : (row, null, row.Refuse(null, "a molecule without any of the model's modalities", $"at least one of {string.Join(", ", options.Modalities.Select(m => m.Name()))}").Error);
+                : (row, null, row.Refuse(null, "a molecule without any of the model's modalities", $"at least one of {string.Join(", ", options.Modalities)}").Error);
         }
         catch (InvalidMoleculeException e)
         {
             return (row, null, row.RefuseMolecule(e.Reason).Error);
+        }
+        catch (DataFileException e)
+        {
+            return (row, null, e.Error);
         }
     }
 }

@@ -28,6 +28,16 @@ public enum ScheduleKind
     Cosine,
 }
 
+/// <summary>Where the weights of named encoders and backbone come from.</summary>
+public enum InitKind
+{
+    /// <summary>From their checkpoints.</summary>
+    Pretrained,
+
+    /// <summary>From the seed: only the architectures are taken, and encoders get a substitute vocabulary of the training split. Every real size runs offline.</summary>
+    Random,
+}
+
 /// <summary>
 /// A whole training run: data, model and optimisation. One YAML or JSON file (<c>--config</c>), written back complete
 /// into the output folder.
@@ -87,6 +97,27 @@ public sealed record RunConfig
 
     /// <summary>Which spelling the sequence modalities read.</summary>
     public SmilesForm SmilesForm { get; init; } = SmilesForm.Canonical;
+
+    /// <summary>
+    /// Modalities that the user defines, by name: <c>columns:mw,tpsa</c> for numeric columns of the data, or
+    /// <c>vectors:FILE</c> for vectors computed elsewhere (see <see cref="VectorTable"/>). They are fused with <see cref="Modalities"/>.
+    /// </summary>
+    public Dictionary<string, string> Inputs { get; init; } = [];
+
+    /// <summary>
+    /// Frozen pretrained encoders by modality, as <see cref="EncoderChoice.Parse"/> reads them; a sequence modality without one
+    /// has an encoder that is trained along.
+    /// </summary>
+    public Dictionary<string, string> Encoders { get; init; } = [];
+
+    /// <summary>The fusing language model: a preset, a repository id or a folder, each with <c>@REVISION</c> where wanted; null for a new one of <see cref="Size"/>.</summary>
+    public string? Backbone { get; init; }
+
+    /// <summary>What the weights of <see cref="Encoders"/> and <see cref="Backbone"/> are.</summary>
+    public InitKind Init { get; init; } = InitKind.Pretrained;
+
+    /// <summary>Whether embeddings of frozen encoders are kept in the store.</summary>
+    public bool Store { get; init; } = true;
 
     /// <summary>Size of the networks: <c>tiny</c>, <c>mini</c>, <c>small</c> or <c>base</c>.</summary>
     public string Size { get; init; } = SizePreset.Mini.Name;
@@ -149,7 +180,44 @@ public sealed record RunConfig
     public bool RidgeBaseline { get; init; }
 
     /// <summary>The modalities in stack order.</summary>
-    public IReadOnlyList<Modality> StackOrder() => ModalityNames.ParseAll(Modalities);
+    public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. Modalities.Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
+
+    /// <summary>The modalities of <see cref="Inputs"/>, each with its columns or its file.</summary>
+    /// <exception cref="ArgumentException">One is of another form.</exception>
+    public IReadOnlyDictionary<Modality, string[]> DefinedModalities()
+    {
+        Dictionary<Modality, string[]> defined = [];
+        foreach ((string name, string source) in Inputs)
+        {
+            (ModalityKind kind, string[] parts) = source.Split(':', 2) switch
+            {
+                ["columns", var columns] => (ModalityKind.Columns, columns.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)),
+                ["vectors", var file] when file.Length > 0 => (ModalityKind.Vectors, [file]),
+                _ => throw new ArgumentException($"modality {name}: got '{source}', expected columns:NAME,.. or vectors:FILE"),
+            };
+            if (parts.Length == 0 || parts.Distinct().Count() < parts.Length) throw new ArgumentException($"modality {name}: got '{source}', expected at least one column, each once");
+            defined[Modality.Named(name, kind)] = parts;
+        }
+
+        return defined;
+    }
+
+    /// <summary>The frozen encoders by modality.</summary>
+    /// <exception cref="ArgumentException">One is of another form, or its modality is not in use or no sequence.</exception>
+    public IReadOnlyDictionary<Modality, EncoderChoice> EncoderChoices()
+    {
+        IReadOnlyList<Modality> stack = StackOrder();
+        Dictionary<Modality, EncoderChoice> choices = [];
+        foreach ((string name, string encoder) in Encoders)
+        {
+            Modality modality = Modality.Parse(name);
+            if (!modality.IsSequence) throw new ArgumentException($"encoder of {modality}: only smiles, selfies and text are read by a pretrained encoder");
+            if (!stack.Contains(modality)) throw new ArgumentException($"encoder of {modality}: the run does not use that modality; it fuses {string.Join(", ", stack)}");
+            choices[modality] = EncoderChoice.Parse(encoder);
+        }
+
+        return choices;
+    }
 
     /// <summary>Fails where a value is out of range; data columns are checked when the data is read.</summary>
     /// <exception cref="ArgumentException">What is wrong, what was expected.</exception>
@@ -160,7 +228,7 @@ public sealed record RunConfig
             if (!holds) throw new ArgumentException($"{name}: got {got ?? "nothing"}, expected {expected}");
         }
 
-        _ = StackOrder();
+        _ = EncoderChoices();
         _ = SizePreset.Named(Size);
         Fingerprint.Check();
         int sources = (Data is null ? 0 : 1) + (File is null ? 0 : 1) + (TrainFile is null ? 0 : 1);

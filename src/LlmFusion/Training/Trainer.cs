@@ -118,7 +118,7 @@ public sealed class Trainer
     private double TrainStep(TrainedModel model, SplitInputs train, int[] rows, Parameter[] parameters, AdamW optimizer, double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Representation.Modalities, model.Representation.Fingerprint.Size, _device);
+        Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
         (Tensor truth, Tensor? known) = ScaledTargets(train, rows, model.Scaler);     // (N, T)
         Tensor loss = Losses.Of(_config.Loss, model.Network.Forward(batch), truth, known);
         loss.backward();

@@ -1,4 +1,7 @@
 using LlmFusion.DataSets;
+using LlmFusion.Embedding;
+using LlmFusion.Modalities;
+using LlmFusion.Transformers.Hub;
 
 namespace LlmFusion.Training;
 
@@ -16,6 +19,22 @@ public abstract record TrainingEvent
 /// <param name="Total">Rows in all.</param>
 public sealed record PreparationProgress(string Split, int Done, int Total) : TrainingEvent;
 
+/// <summary>A pretrained model is being fetched.</summary>
+/// <param name="Hub">What the hub does.</param>
+public sealed record ModelProgress(HubProgress Hub) : TrainingEvent;
+
+/// <summary>A frozen encoder is embedding a split.</summary>
+/// <param name="Split">train, valid or test.</param>
+/// <param name="Modality">The modality.</param>
+/// <param name="Encoder">The encoder, as the user named it.</param>
+/// <param name="Done">Different sequences done.</param>
+/// <param name="Total">Molecules in all.</param>
+public sealed record EmbeddingProgress(string Split, string Modality, string Encoder, int Done, int Total) : TrainingEvent;
+
+/// <summary>What was used in the place of a pretrained model's own.</summary>
+/// <param name="Text">A sentence.</param>
+public sealed record Substituted(string Text) : TrainingEvent;
+
 /// <summary>The data is read; training is about to start.</summary>
 /// <param name="Data">Name of the data and its split.</param>
 /// <param name="Train">Training rows.</param>
@@ -23,12 +42,13 @@ public sealed record PreparationProgress(string Split, int Done, int Total) : Tr
 /// <param name="Test">Test rows.</param>
 /// <param name="Refused">Rows left out, with their errors.</param>
 /// <param name="Missing">Per modality, rows of all splits that lack it.</param>
-/// <param name="Truncated">Sequences that were longer than the limit of tokens.</param>
+/// <param name="Truncated">Per modality, what was cut off of sequences longer than its encoder reads; only where anything was.</param>
+/// <param name="Embeddings">Sequences that frozen encoders computed, and those that the store had.</param>
 /// <param name="Parameters">Trained parameters per part of the network.</param>
 /// <param name="FirstEpoch">1, or where a resumed run goes on.</param>
 public sealed record RunStarted(
-    string Data, int Train, int Valid, int Test, IReadOnlyList<RowError> Refused, IReadOnlyDictionary<string, int> Missing, int Truncated,
-    IReadOnlyDictionary<string, long> Parameters, int FirstEpoch) : TrainingEvent;
+    string Data, int Train, int Valid, int Test, IReadOnlyList<RowError> Refused, IReadOnlyDictionary<string, int> Missing, IReadOnlyDictionary<Modality, Truncation> Truncated,
+    (long Computed, long Found) Embeddings,     IReadOnlyDictionary<string, long> Parameters, int FirstEpoch) : TrainingEvent;
 
 /// <summary>One optimiser step is done.</summary>
 /// <param name="Epoch">Epoch, counted from 1.</param>

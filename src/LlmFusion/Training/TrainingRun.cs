@@ -1,8 +1,11 @@
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
 using LlmFusion.Modalities;
 using LlmFusion.Prediction;
+using LlmFusion.Transformers;
+using LlmFusion.Transformers.Hub;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -32,15 +35,20 @@ public static class TrainingRun
     /// <param name="resume">Go on from the folder's last checkpoint.</param>
     /// <param name="observe">Receives what happens.</param>
     /// <param name="cancellation">Stops after the step under way; the best model so far is written.</param>
+    /// <param name="hub">Where pretrained models come from; null: as Hugging Face's variables say.</param>
     /// <exception cref="BadRowsException">The data holds rows that cannot be used, and they were not to be skipped.</exception>
-    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation)
+    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null)
     {
         config.Check();
+        Device device = ComputeDevice.Resolve(config.Device);
         TrainingCheckpoint checkpoint = new(output);
         Prepare(output, checkpoint, resume);
+        RunEncoders encoders = new(config, hub ?? new ModelHub(), observe, cancellation);
+        Dictionary<Modality, FrozenEncoder> frozen = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
         config = config with { Targets = [.. splits.Targets] };
-        RepresentationOptions representation = new() { Modalities = config.StackOrder(), Fingerprint = config.Fingerprint, SmilesForm = config.SmilesForm };
+        RepresentationOptions representation = RepresentationOf(config);
+        RequireColumns(representation, splits);
         Dictionary<string, PreparedRows> prepared = [];
         foreach ((string name, IReadOnlyList<DataRow> rows) in splits.InOrder())
         {
@@ -56,17 +64,20 @@ public static class TrainingRun
         Directory.CreateDirectory(output);
         AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
         manual_seed(config.Seed);
-        InputTokenizer tokenizer = InputTokenizer.Build(prepared[Parts.Train].Representations, config.StackOrder(), config.MaximumTokens);
-        int truncated = 0;
-        Dictionary<string, SplitInputs> inputs = prepared.ToDictionary(p => p.Key, p => Tokenize(p.Value, tokenizer, ref truncated));
+        using EmbeddingStore? store = config.Store && frozen.Count > 0 ? EmbeddingStore.Open() : null;
+        using InputEncoder encoder = encoders.Inputs(representation, prepared[Parts.Train].Representations, frozen);
+        encoder.Use(store, device);
+        Dictionary<string, SplitInputs> inputs = [];
+        foreach ((string part, PreparedRows rows) in prepared) inputs[part] = Encode(part, rows, encoder, observe, cancellation);
         TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets);
-        using TrainedModel model = TrainedModel.New(config, tokenizer, scaler);
+        (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
+        using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
         using AdamW optimizer = new(model.Network.named_parameters().Select(p => (p.name, p.parameter)), config.WeightDecay);
         TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, splits.Sha256) : null;
 
         Dictionary<string, long> parameters = model.Network.named_children().ToDictionary(c => c.name, c => c.module.parameters().Sum(p => p.numel()));
         observe(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
-            refused, Missing(inputs, config.StackOrder()), truncated, parameters, (resumed?.Epoch ?? 0) + 1));
+            refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1));
         using TrainingLog log = new(Path.Combine(output, LogFile), config.Targets, resumed?.History ?? []);
         Trainer trainer = new(config, e =>
         {
@@ -86,7 +97,8 @@ public static class TrainingRun
             Modalities = entries,
             SmilesForm = config.SmilesForm,
             MaximumTokens = config.MaximumTokens,
-            Backbone = model.Network.Fusion.Config.Llm.ToJson(),
+            Backbone = model.Network.Fusion.Llm.ConfigJson(),
+            BackboneSource = backbone,
             Positions = config.Positions,
             ModalityEncoding = config.ModalityEncoding,
             WeightsSha256 = sha256,
@@ -109,20 +121,43 @@ public static class TrainingRun
             throw new InvalidDataException($"{output}: already holds a {(finished ? "model" : "run")}; give another folder{(checkpoint.Exists ? ", or --resume to go on with it" : "")}");
     }
 
-    private static SplitInputs Tokenize(PreparedRows rows, InputTokenizer tokenizer, ref int truncated)
+    private static RepresentationOptions RepresentationOf(RunConfig config)
     {
-        MoleculeInputs[] inputs = new MoleculeInputs[rows.Rows.Count];
-        for (int i = 0; i < inputs.Length; i++)
+        IReadOnlyDictionary<Modality, string[]> defined = config.DefinedModalities();
+        return new RepresentationOptions
         {
-            inputs[i] = tokenizer.Encode(rows.Representations[i], out int cut);
-            truncated += cut;
-        }
+            Modalities = config.StackOrder(),
+            Fingerprint = config.Fingerprint,
+            SmilesForm = config.SmilesForm,
+            Columns = defined.Where(d => d.Key.Kind == ModalityKind.Columns).ToDictionary(d => d.Key, d => (IReadOnlyList<string>)d.Value),
+            Vectors = defined.Where(d => d.Key.Kind == ModalityKind.Vectors).ToDictionary(d => d.Key, d => VectorTable.Load(d.Value[0])),
+        };
+    }
 
+    /// <summary>A misspelt column must not look like one that is blank everywhere, and a target must not be its own input.</summary>
+    private static void RequireColumns(RepresentationOptions representation, DataSplits splits)
+    {
+        foreach ((Modality modality, IReadOnlyList<string> columns) in representation.Columns)
+            foreach (string column in columns)
+            {
+                if (splits.Targets.Contains(column)) throw new ArgumentException($"modality {modality}: column {column} is a target, expected other columns");
+                if (splits.InOrder().SelectMany(s => s.Rows).FirstOrDefault(r => r.Layout.IndexOf(column) < 0) is { } row)
+                    throw new DataFileException(new RowError(row.Layout.File, 0, null, $"no column {column} for the modality {modality}", $"it among {string.Join(", ", row.Layout.Columns)}"));
+            }
+    }
+
+    /// <summary>A molecule of which nothing is left (its only text had no token) is refused.</summary>
+    private static SplitInputs Encode(string part, PreparedRows rows, InputEncoder encoder, Action<TrainingEvent> observe, CancellationToken cancellation)
+    {
+        MoleculeInputs[] inputs = encoder.Encode(rows.Representations,
+            (modality, done, total) => observe(new EmbeddingProgress(part, modality.Name, encoder.Frozen[modality].Name, done, total)), cancellation);
+        if (Array.FindIndex(inputs, i => i.IsEmpty) is >= 0 and var empty)
+            throw new BadRowsException([rows.Rows[empty].Refuse(null, "a molecule without a token in any modality", "at least one").Error!]);
         return new SplitInputs(rows.Rows, inputs, [.. rows.Rows.Select(r => r.Sample!.Targets)]);
     }
 
-    private static Dictionary<string, int> Missing(IReadOnlyDictionary<string, SplitInputs> inputs, IEnumerable<Modality> modalities) =>
-        modalities.ToDictionary(m => m.Name(), m => inputs.Values.Sum(s => s.Inputs.Count(i => !i.Has(m))));
+    private static Dictionary<string, int> Missing(IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<Modality> modalities) =>
+        modalities.Index().ToDictionary(m => m.Item.Name, m => inputs.Values.Sum(s => s.Inputs.Count(i => i.ByModality[m.Index] is null)));
 
     private static (Comparison Metrics, IReadOnlyList<string> Plots) Evaluate(TrainedModel model, RunConfig config, IReadOnlyDictionary<string, SplitInputs> inputs,
         IReadOnlyList<string> targets, IReadOnlyList<string> units, TrainingState state, string output)

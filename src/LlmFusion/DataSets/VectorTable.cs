@@ -1,0 +1,101 @@
+using System.Globalization;
+using LlmFusion.Chemistry;
+
+namespace LlmFusion.DataSets;
+
+/// <summary>
+/// Vectors computed elsewhere, one row a molecule: a table (CSV, TSV, Parquet) with a column <c>smiles</c> or <c>id</c>,
+/// by which a molecule is found (SMILES as written or canonical, and by SMILES where both stand there), and a column of
+/// numbers for each component. A column <c>error</c> is left out, and so is a row whose components are all blank. This is
+/// what <c>embed</c> writes.
+/// </summary>
+public sealed class VectorTable
+{
+    private static readonly string[] IdNames = ["id", "cid", "gdb_id", "name"];
+
+    private readonly Dictionary<string, float[]> _vectors;
+    private readonly bool _bySmiles;
+
+    private VectorTable(string path, Dictionary<string, float[]> vectors, IReadOnlyList<string> components, bool bySmiles)
+    {
+        Path = path;
+        _vectors = vectors;
+        Components = components;
+        _bySmiles = bySmiles;
+    }
+
+    /// <summary>The file.</summary>
+    public string Path { get; }
+
+    /// <summary>Names of the components.</summary>
+    public IReadOnlyList<string> Components { get; }
+
+    /// <summary>Length of each vector.</summary>
+    public int Width => Components.Count;
+
+    /// <summary>Number of keys.</summary>
+    public int Count => _vectors.Count;
+
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="DataFileException">It is no such table, a component is no number, or a key has two different vectors.</exception>
+    public static VectorTable Load(string path)
+    {
+        using RecordSource source = RecordSource.Open(path);
+        int smiles = Index(source.Columns, "smiles"), id = IdNames.Select(name => Index(source.Columns, name)).FirstOrDefault(i => i >= 0, -1);
+        int key = smiles >= 0 ? smiles : id;
+        if (key < 0) throw new DataFileException(new RowError(path, 0, null, $"the columns {string.Join(", ", source.Columns.Take(8))}", "a column smiles or id, and columns of numbers"));
+        int error = Index(source.Columns, "error");
+        int[] components = [.. Enumerable.Range(0, source.Columns.Count).Where(i => i != smiles && i != id && i != error)];
+        if (components.Length == 0) throw new DataFileException(new RowError(path, 0, null, "no column besides the key", "columns of numbers"));
+
+        Dictionary<string, float[]> vectors = new(StringComparer.Ordinal);
+        foreach (SourceRecord record in source.Records())
+        {
+            if (record.Found is not null) throw new DataFileException(new RowError(path, record.Line, null, record.Found, record.Expected!));
+            if (components.All(c => string.IsNullOrWhiteSpace(record.Fields[c]))) continue;
+            float[] vector = new float[components.Length];
+            for (int c = 0; c < vector.Length; c++)
+            {
+                string text = record.Fields[components[c]];
+                if (!float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out vector[c]) || !float.IsFinite(vector[c]))
+                    throw new DataFileException(new RowError(path, record.Line, source.Columns[components[c]], RowError.Quote(text), "a number: every column besides smiles, id and error is a component of the vector"));
+            }
+
+            string name = record.Fields[key].Trim();
+            if (!vectors.TryAdd(name, vector) && !vectors[name].AsSpan().SequenceEqual(vector))
+                throw new DataFileException(new RowError(path, record.Line, source.Columns[key], $"{RowError.Quote(name)} again, with another vector", "one vector a molecule"));
+        }
+
+        if (smiles >= 0) AddCanonical(vectors);
+        return new VectorTable(path, vectors, [.. components.Select(c => source.Columns[c])], smiles >= 0);
+    }
+
+    /// <summary>A molecule's vector, null where the file has none.</summary>
+    /// <param name="id">The row's identifier.</param>
+    /// <param name="smiles">SMILES as written.</param>
+    /// <param name="canonical">RDKit's canonical SMILES.</param>
+    public float[]? Find(string id, string smiles, string canonical) => _bySmiles
+        ? _vectors.GetValueOrDefault(smiles) ?? _vectors.GetValueOrDefault(canonical)
+        : _vectors.GetValueOrDefault(id);
+
+    /// <summary>Each molecule under its canonical SMILES too; the first of several spellings counts.</summary>
+    private static void AddCanonical(Dictionary<string, float[]> vectors)
+    {
+        KeyValuePair<string, float[]>[] asWritten = [.. vectors];
+        foreach ((string? canonical, float[] vector) in MoleculeBatch.Select(asWritten, pair => (Canonical(pair.Key), pair.Value)))
+            if (canonical is not null) vectors.TryAdd(canonical, vector);
+    }
+
+    private static string? Canonical(string smiles)
+    {
+        if (!Molecule.TryParse(smiles, out Molecule? molecule, out _)) return null;
+        using (molecule) return molecule.CanonicalSmiles;
+    }
+
+    private static int Index(IReadOnlyList<string> columns, string name)
+    {
+        for (int i = 0; i < columns.Count; i++)
+            if (columns[i].Equals(name, StringComparison.OrdinalIgnoreCase)) return i;
+        return -1;
+    }
+}

@@ -1,0 +1,75 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using LlmFusion.Embedding;
+using LlmFusion.Modalities;
+using LlmFusion.Prediction;
+using LlmFusion.Transformers;
+using LlmFusion.Transformers.Hub;
+
+namespace LlmFusion.Training;
+
+/// <summary>Makes what a run fuses and fuses with: frozen encoders, vocabularies, scalers, the language model.</summary>
+/// <param name="config">A checked configuration.</param>
+/// <param name="hub">Where pretrained models come from.</param>
+/// <param name="observe">Receives what happens.</param>
+/// <param name="cancellation">Stops a download.</param>
+internal sealed class RunEncoders(RunConfig config, ModelHub hub, Action<TrainingEvent> observe, CancellationToken cancellation)
+{
+    /// <summary>Finds the pretrained encoders, before any data is read: a wrong name fails at once. Empty with random weights.</summary>
+    public Dictionary<Modality, FrozenEncoder> OpenPretrained() => config.Init == InitKind.Random ? []
+        : config.EncoderChoices().ToDictionary(c => c.Key, c => FrozenEncoder.Open(c.Value, Get(c.Value.Model, c.Value.Revision)));
+
+    /// <summary>Everything that makes inputs of representations.</summary>
+    /// <param name="representation">What was computed of each molecule.</param>
+    /// <param name="train">The training split.</param>
+    /// <param name="frozen">The pretrained encoders.</param>
+    public InputEncoder Inputs(RepresentationOptions representation, IReadOnlyList<Representations> train, Dictionary<Modality, FrozenEncoder> frozen)
+    {
+        if (config.Init == InitKind.Random)
+            foreach ((Modality modality, EncoderChoice choice) in config.EncoderChoices())
+                frozen[modality] = Random(modality, choice, train);
+        Dictionary<Modality, InputTokenizer> tokenizers = representation.Modalities.Where(m => m.IsSequence && !frozen.ContainsKey(m))
+            .ToDictionary(m => m, m => InputTokenizer.Build(m, train, config.MaximumTokens));
+        Dictionary<Modality, ColumnScaler> scalers = representation.Columns
+            .ToDictionary(c => c.Key, c => ColumnScaler.Fit([.. train.Where(r => r.Numbers.ContainsKey(c.Key)).Select(r => r.Numbers[c.Key])], c.Value.Count));
+        return new InputEncoder(representation, tokenizers, frozen, scalers, representation.Vectors.ToDictionary(v => v.Key, v => v.Value.Width));
+    }
+
+    /// <summary>The language model that fuses, and where it comes from.</summary>
+    public (LanguageModel Model, BackboneSource? Source) Backbone(int modalities)
+    {
+        if (config.Backbone is not { } name)
+            return (Architectures.NewLanguageModel(Element(NewNetworks.Backbone(SizePreset.Named(config.Size), positions: modalities, config.Dropout))), null);
+        EncoderChoice choice = EncoderChoice.Parse(name);
+        if (config.Init == InitKind.Random)
+            return (Architectures.NewLanguageModel(Element(WithDropout(ConfigOf(choice)))), null);
+        ModelFolder folder = Get(choice.Model, choice.Revision);
+        LanguageModel model = Architectures.LoadLanguageModel(folder.Path, json => Element(WithDropout(JsonObject.Create(json)!)));
+        return (model, new BackboneSource(choice.Model, folder.Id, folder.Commit, CheckpointFiles.Sha256(folder.Path)));
+    }
+
+    private FrozenEncoder Random(Modality modality, EncoderChoice choice, IReadOnlyList<Representations> train)
+    {
+        JsonObject json = ConfigOf(choice);
+        TransformerShape shape = Architectures.ShapeOf(Element(json));
+        int longest = Math.Min(choice.MaximumTokens ?? ModelPresets.Find(choice.Model)?.MaximumTokens ?? int.MaxValue, shape.MaximumLength);
+        InputTokenizer substitute = InputTokenizer.Build(modality, train, longest, limit: shape.VocabSize);
+        observe(new Substituted($"{modality}: {choice.Model} has random weights and a substitute vocabulary of {substitute.Vocabulary.Count} tokens from the training split"));
+        return FrozenEncoder.Random(choice, json, substitute);
+    }
+
+    private JsonObject ConfigOf(EncoderChoice choice) => ModelPresets.Find(choice.Model)?.Config()
+        ?? JsonObject.Create(Architectures.ReadConfig(Get(choice.Model, choice.Revision).Path))!;
+
+    private ModelFolder Get(string model, string? revision) => hub.Get(model, revision, progress => observe(new ModelProgress(progress)), cancellation);
+
+    /// <summary>The run's dropout in a GPT-2; Llama and Granite were made to be trained without.</summary>
+    private JsonObject WithDropout(JsonObject json)
+    {
+        if (json["model_type"]?.ToString() != "gpt2") return json;
+        foreach (string key in new[] { "resid_pdrop", "embd_pdrop", "attn_pdrop" }) json[key] = config.Dropout;
+        return json;
+    }
+
+    private static JsonElement Element(JsonObject json) => JsonSerializer.SerializeToElement(json);
+}
