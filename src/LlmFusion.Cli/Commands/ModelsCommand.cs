@@ -97,6 +97,12 @@ internal static class ModelsCommand
             presets.Add(preset.Name, hub.Find(preset.Name) is null ? "no" : "yes", preset.ModelType, preset.Id, preset.About);
         screen.Table(presets);
 
+        if (cached.Count == 0)
+        {
+            screen.Data($"No models in the cache {hub.Options.Cache}.");
+            return;
+        }
+
         DataTable models = new("model", "commit", "revisions", "complete", "size") { Title = $"In the cache {hub.Options.Cache}" };
         foreach (CachedModel model in cached)
         {

@@ -111,34 +111,21 @@ internal sealed class HubCache(string root)
             CachedCommit[] commits =
             [
                 .. Directory.EnumerateDirectories(snapshots).Select(path => Path.GetFileName(path)).Where(RepositoryId.IsCommit).Order(StringComparer.Ordinal)
-                    .Select(commit => new CachedCommit(commit, [.. refs[commit].Order(StringComparer.Ordinal)], Snapshot(id, commit), IsComplete(Snapshot(id, commit)))),
+                    .Select(commit => new CachedCommit(commit, [.. refs[commit].Order(StringComparer.Ordinal)], Snapshot(id, commit), RepositoryFiles.Missing(Snapshot(id, commit)) is null)),
             ];
             models.Add(new CachedModel(id, folder, commits, Bytes(folder)));
         }
         return models;
     }
 
-    private static IEnumerable<(string Revision, string Commit)> Refs(string id, string folder)
+    private IEnumerable<(string Revision, string Commit)> Refs(string id, string folder)
     {
         string refs = Path.Combine(folder, "refs");
-        HubCache cache = new(Path.GetDirectoryName(folder)!);
         return !Directory.Exists(refs)
             ? []
             : Directory.EnumerateFiles(refs, "*", SearchOption.AllDirectories)
                 .Select(file => Path.GetRelativePath(refs, file).Replace('\\', '/'))
-                .Select(revision => (revision, cache.CommitOf(id, revision) ?? ""));
-    }
-
-    private static bool IsComplete(string snapshot)
-    {
-        try
-        {
-            return RepositoryFiles.Missing(snapshot) is null;
-        }
-        catch (HubException)
-        {
-            return false;
-        }
+                .Select(revision => (revision, CommitOf(id, revision) ?? ""));
     }
 
     /// <summary>What the files take on the disk; links count nothing.</summary>

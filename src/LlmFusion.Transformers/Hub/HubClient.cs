@@ -27,6 +27,7 @@ internal sealed class HubClient(HubOptions options, Action<string> retrying) : I
     private readonly HttpClient http = new(new SocketsHttpHandler
     {
         AllowAutoRedirect = false,
+        UseProxy = !new Uri(options.Endpoint).IsLoopback,
         UseCookies = false,
         AutomaticDecompression = DecompressionMethods.None,
         ConnectTimeout = options.Timeout,

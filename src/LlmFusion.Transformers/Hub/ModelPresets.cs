@@ -43,7 +43,7 @@ public static class ModelPresets
         new("gpt2-medium", "openai-community/gpt2-medium", "gpt2", PresetPooling.Mean, null, "GPT-2 Medium, 1024 wide, 24 layers", ["gpt2-medium"]),
         new("gpt2-large", "openai-community/gpt2-large", "gpt2", PresetPooling.Mean, null, "GPT-2 Large, 1280 wide, 36 layers: fusion model (the paper's Table 3)", ["gpt2-large"]),
         new("smollm2-135m", "HuggingFaceTB/SmolLM2-135M", "llama", PresetPooling.Mean, null, "a small Llama, 576 wide, 30 layers", []),
-        new("granite-3.1-2b", "ibm-granite/granite-3.1-2b-instruct", "granite", PresetPooling.Mean, null, "the smallest dense Granite, 2048 wide, 40 layers", []),
+        new("granite-3.1-2b", "ibm-granite/granite-3.1-2b-instruct", "granite", PresetPooling.Mean, null, "a small dense Granite, 2048 wide, 40 layers", []),
     ];
 
     /// <summary>The preset of a name, any case; null if there is none.</summary>

@@ -65,9 +65,16 @@ internal static class RepositoryFiles
         string? weights = Weights.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)));
         if (weights is null)
             return "model.safetensors or pytorch_model.bin";
-        return IsIndex(weights)
-            ? Shards(Path.Combine(folder, weights)).FirstOrDefault(shard => !File.Exists(Path.Combine(folder, shard)))
-            : null;
+        if (!IsIndex(weights))
+            return null;
+        try
+        {
+            return Shards(Path.Combine(folder, weights)).FirstOrDefault(shard => !File.Exists(Path.Combine(folder, shard)));
+        }
+        catch (HubException)
+        {
+            return $"a readable {weights}";
+        }
     }
 
     private static string Listed(IReadOnlyCollection<string> there) => there.Count == 0

@@ -330,6 +330,8 @@ public sealed class ModelHubTests : IDisposable
         files.Remove("model.safetensors");
         server.Publish(Id, files);
         Assert.Contains(expected, Refused(), StringComparison.Ordinal);
+        Assert.Contains(expected, Refused(), StringComparison.Ordinal);
+        Assert.Null(new ModelHub(Options).Find(Id));
         Assert.DoesNotContain(Directory.EnumerateFiles(folder.Path, "*", SearchOption.AllDirectories), file => file.Contains("evil", StringComparison.Ordinal));
     }
 
@@ -560,7 +562,7 @@ public sealed class ModelHubTests : IDisposable
     }
 
     [Fact]
-    public void A_lock_that_a_Python_process_holds_is_waited_for()
+    public void A_lock_that_another_process_holds_is_waited_for()
     {
         Dictionary<string, byte[]> files = Files();
         server.Publish(Id, files);
