@@ -124,8 +124,10 @@ internal sealed class HubClient(HubOptions options, Action<string> retrying) : I
                     if (answer.RetryAfter is { } asked)
                     {
                         if (asked > options.LongestWait)
-                            throw new HubException($"{id}: {reason} and asks to wait {Seconds(asked)} s; try again then"
-                                + (options.Token is null ? ", or set HF_TOKEN, which allows more requests" : "")) { HubIsDown = true };
+                        {
+                            string more = options.Token is null ? ", or set HF_TOKEN, which allows more requests" : "";
+                            throw new HubException($"{id}: {reason} and asks to wait {Seconds(asked)} s; try again then{more}") { HubIsDown = true };
+                        }
                         delay = asked;
                     }
                 }
