@@ -34,6 +34,14 @@ public class RenderingTests
     public void Progress_tells_rate_and_time_left(long done, long? total, double seconds, string expected) =>
         Assert.Equal(expected, ProgressLine.Text(done, total, "molecules", TimeSpan.FromSeconds(seconds), beside: null));
 
+    [Theory]
+    [InlineData(0L, 548_100_000L, 0L, "0 B of 548.1 MB (0 %)")]
+    [InlineData(274_050_000L, 548_100_000L, 0L, "274.1 MB of 548.1 MB (50 %), 27.4 MB/s, 10 s left")]
+    [InlineData(500_000_000L, 548_100_000L, 499_995_000L, "500.0 MB of 548.1 MB (91 %), 500 B/s, 26 h 43 min left")]
+    [InlineData(5_123L, null, 0L, "5.1 kB, 512 B/s")]
+    public void Progress_of_bytes_counts_what_came_since(long done, long? total, long before, string expected) =>
+        Assert.Equal(expected, ProgressLine.Text(done, total, "bytes", TimeSpan.FromSeconds(10), beside: null, before));
+
     [Fact]
     public void Without_a_terminal_short_work_prints_no_progress()
     {

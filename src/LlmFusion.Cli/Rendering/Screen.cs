@@ -21,8 +21,8 @@ internal sealed class Screen(TextWriter output, TextWriter error)
     /// <summary>One line about the work: what is being done, what was left out.</summary>
     public void Note(string text) => error.WriteLine(text);
 
-    /// <summary>A running count that is drawn over on a terminal and repeated now and then elsewhere.</summary>
-    public ProgressLine Progress(string unit, long? total = null) => new(error, IsInteractive, unit, total);
+    /// <summary>A running count that is drawn over on a terminal and repeated now and then elsewhere; see <see cref="ProgressLine"/>.</summary>
+    public ProgressLine Progress(string unit, long? total = null, long before = 0) => new(error, IsInteractive, unit, total, before);
 
     private static IAnsiConsole Of(TextWriter writer, bool terminal)
     {

@@ -1,0 +1,83 @@
+using System.Text.Json;
+
+namespace LlmFusion.Transformers.Hub;
+
+/// <summary>Which of a repository's files a model is made of.</summary>
+internal static class RepositoryFiles
+{
+    public const string Config = "config.json";
+
+    /// <summary>Weights in the order of preference; an index stands for the shards that it lists.</summary>
+    private static readonly string[] Weights =
+        ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+    private static readonly string[] Tokenizer =
+        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt"];
+
+    /// <summary>No index is longer than this, in bytes.</summary>
+    private const long LongestIndex = 64 << 20;
+
+    /// <summary>The files to get, without the shards.</summary>
+    /// <param name="model">The model, for the message.</param>
+    /// <param name="there">All the files of the repository.</param>
+    /// <exception cref="HubException">A name is not a safe path, or config.json or the weights are missing.</exception>
+    public static IReadOnlyList<string> Choose(string model, IReadOnlyCollection<string> there)
+    {
+        if (there.FirstOrDefault(name => !RepositoryId.IsSafePath(name)) is { } hostile)
+            throw new HubException($"{model}: the hub lists a file \"{RepositoryId.Shown(hostile)}\", which would not lie in the model's folder; nothing was downloaded");
+        HashSet<string> names = [.. there];
+        if (!names.Contains(Config))
+            throw new HubException($"{model}: has no {Config} ({Listed(there)}); it is no model of Hugging Face's transformers");
+        string weights = Weights.FirstOrDefault(names.Contains)
+            ?? throw new HubException($"{model}: has none of {string.Join(", ", Weights)} ({Listed(there)}); weights in other formats cannot be read");
+        return [Config, .. Tokenizer.Where(names.Contains), weights];
+    }
+
+    /// <summary>True for a file that lists shards.</summary>
+    public static bool IsIndex(string file) => file.EndsWith(".index.json", StringComparison.Ordinal);
+
+    /// <summary>The shards that an index lists, each once.</summary>
+    /// <exception cref="HubException">It is damaged, or a name is not a safe path.</exception>
+    public static IReadOnlyList<string> Shards(string path)
+    {
+        try
+        {
+            using FileStream stream = File.OpenRead(path);
+            if (stream.Length > LongestIndex)
+                throw new HubException($"{path}: has {stream.Length} bytes, expected a list of shards of at most {LongestIndex}");
+            using JsonDocument index = JsonDocument.Parse(stream);
+            string[] shards = [.. index.RootElement.GetProperty("weight_map").EnumerateObject().Select(item => item.Value.GetString() ?? "").Distinct()];
+            if (shards.FirstOrDefault(name => !RepositoryId.IsSafePath(name)) is { } hostile)
+                throw new HubException($"{path}: lists a shard \"{RepositoryId.Shown(hostile)}\", which would not lie in the model's folder");
+            return shards.Length > 0 ? shards : throw new HubException($"{path}: lists no shards");
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException)
+        {
+            throw new HubException($"{path}: expected a JSON object with weight_map, the shard of each tensor ({error.Message})", error);
+        }
+    }
+
+    /// <summary>What a folder lacks to be a model, as far as it can tell by itself: null if nothing.</summary>
+    public static string? Missing(string folder)
+    {
+        if (!File.Exists(Path.Combine(folder, Config)))
+            return Config;
+        string? weights = Weights.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)));
+        if (weights is null)
+            return "model.safetensors or pytorch_model.bin";
+        if (!IsIndex(weights))
+            return null;
+        try
+        {
+            return Shards(Path.Combine(folder, weights)).FirstOrDefault(shard => !File.Exists(Path.Combine(folder, shard)));
+        }
+        catch (HubException)
+        {
+            return $"a readable {weights}";
+        }
+    }
+
+    private static string Listed(IReadOnlyCollection<string> there) => there.Count == 0
+        ? "it is empty"
+        : $"it has {string.Join(", ", there.Take(8).Select(RepositoryId.Shown))}{(there.Count > 8 ? $" and {there.Count - 8} more" : "")}";
+}
