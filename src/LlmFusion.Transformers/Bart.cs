@@ -280,7 +280,7 @@ public sealed class BartEncoder : nn.Module
     public static BartEncoder Load(string folder)
     {
         BartEncoder encoder = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), BartConfig.From), ownTokens: true, initialize: false);
-        Checkpoint.LoadFile(encoder, Path.Combine(folder, "model.safetensors"), CheckpointName);
+        Checkpoint.LoadFolder(encoder, folder, CheckpointName);
         return encoder;
     }
 
@@ -478,7 +478,7 @@ public sealed class Bart : nn.Module
     public static Bart Load(string folder, bool languageHead = false)
     {
         Bart model = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), BartConfig.From), languageHead, initialize: false);
-        Checkpoint.LoadFile(model, Path.Combine(folder, "model.safetensors"), model.CheckpointName);
+        Checkpoint.LoadFolder(model, folder, model.CheckpointName);
         return model;
     }
 

@@ -298,7 +298,7 @@ public sealed class Gpt2 : nn.Module
     public static Gpt2 Load(string folder, bool tokenEmbedding = true)
     {
         Gpt2 model = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), Gpt2Config.From), tokenEmbedding, initialize: false);
-        Checkpoint.LoadFile(model, Path.Combine(folder, "model.safetensors"), model.CheckpointName);
+        Checkpoint.LoadFolder(model, folder, model.CheckpointName);
         return model;
     }
 

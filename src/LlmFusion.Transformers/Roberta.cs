@@ -418,7 +418,7 @@ public sealed class Roberta : nn.Module
     public static Roberta Load(string folder, bool pooler = false, bool languageHead = false)
     {
         Roberta model = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), RobertaConfig.From), pooler, languageHead, initialize: false);
-        Checkpoint.LoadFile(model, Path.Combine(folder, "model.safetensors"), model.CheckpointName);
+        Checkpoint.LoadFolder(model, folder, model.CheckpointName);
         return model;
     }
 

@@ -9,6 +9,9 @@ public class RobertaParityTests(ITestOutputHelper output)
     [Theory]
     [InlineData("roberta-tiny")]
     [InlineData("roberta-tiny-noprefix")]
+    [InlineData("roberta-tiny-bin")]
+    [InlineData("roberta-tiny-bin-legacy")]
+    [InlineData("roberta-tiny-bin-pickle")]
     public void Equals_Hugging_Face(string name)
     {
         using GoldenCase golden = new(name, output);
