@@ -31,7 +31,7 @@ internal sealed class PickledTensor
 
         if (shape.Length > WeightsFile.MaxDimensions)
             throw new FormatException($"a tensor has {shape.Length} dimensions, expected at most {WeightsFile.MaxDimensions}");
-        if (shape.Length != strides.Length || offset < 0 || shape.Any(size => size < 0) || strides.Any(stride => stride < 0))
+        if (shape.Length != strides.Length || offset < 0 || shape.AsSpan().ContainsAnyInRange(long.MinValue, -1) || strides.AsSpan().ContainsAnyInRange(long.MinValue, -1))
             throw new FormatException($"a tensor is impossible: {Where()}");
         if (TensorMemory.Bytes(shape, view.Storage.Type.Size) is not long bytes)
             throw new FormatException($"a tensor has more bytes than can be counted: {Where()}");

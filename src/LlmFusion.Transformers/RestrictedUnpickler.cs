@@ -102,7 +102,8 @@ internal sealed class RestrictedUnpickler
                     Take(8);
                     break;
                 case (byte)'.': // STOP
-                    return Pop();
+                    object? loaded = Pop();
+                    return stack.Count == 0 && marks.Count == 0 ? loaded : throw Broken(at, "an end that leaves other values behind");
                 case (byte)'(': // MARK
                     marks.Add(stack.Count);
                     break;
@@ -295,9 +296,10 @@ internal sealed class RestrictedUnpickler
         // Before they are copied: a tuple can be used again by few bytes.
         if (tuple.Length > WeightsFile.MaxDimensions)
             throw Broken(at, $"a tensor of {tuple.Length} dimensions, expected at most {WeightsFile.MaxDimensions}");
-        return tuple.All(item => item is long)
-            ? [.. tuple.Cast<long>()]
-            : throw Broken(at, "a shape or strides that are not integers of 64 bits");
+        long[] numbers = new long[tuple.Length];
+        for (int i = 0; i < numbers.Length; i++)
+            numbers[i] = tuple[i] is long number ? number : throw Broken(at, "a shape or strides that are not integers of 64 bits");
+        return numbers;
     }
 
     private object Integer(int at, int length)
