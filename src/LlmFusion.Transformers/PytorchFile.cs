@@ -110,6 +110,8 @@ public sealed class PytorchFile : WeightsFile
             throw new FormatException($"its pickle has {pickle.Length} bytes, expected at most {RestrictedUnpickler.MaxLength}");
         RestrictedUnpickler unpickler = new(StoredZip.ReadAt(stream, pickle.Offset, pickle.Length));
         object? value = unpickler.Load();
+        if (unpickler.Position != pickle.Length)
+            throw new FormatException($"its pickle ends at byte {unpickler.Position} of {pickle.Length}");
 
         Dictionary<string, long> offsets = [];
         foreach (PickledStorage storage in unpickler.Storages.Values)

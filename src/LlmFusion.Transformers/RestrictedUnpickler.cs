@@ -17,7 +17,7 @@ namespace LlmFusion.Transformers;
 /// </remarks>
 internal sealed class RestrictedUnpickler
 {
-    /// <summary>The longest pickle, in bytes: some 60,000 tensors. More memory than this times <see cref="MemoryFactor"/> is never used.</summary>
+    /// <summary>The longest pickle, in bytes: some 60,000 tensors.</summary>
     public const int MaxLength = 1 << 24;
 
     /// <summary>How many bytes of memory a byte of a pickle can cost.</summary>

@@ -116,8 +116,7 @@ public sealed class CheckpointFilesTests : IDisposable
         Save(Checkpoint.StateOf(model), format, shards);
         Checkpoint.LoadFolder(model, folder.Path);
         long before = Tensor.TotalCount, most = 0;
-        Dictionary<string, long> seen = [];
-        // Read one by one as LoadFolder does, counting between them.
+        // One by one as LoadFolder reads them.
         using (CheckpointFiles files = CheckpointFiles.Open(folder.Path))
         {
             Assert.Equal(before, Tensor.TotalCount);
