@@ -288,12 +288,12 @@ public sealed class BartEncoder : Transformer
     /// <inheritdoc/>
     public override JsonObject ConfigJson() => Config.ToJson();
 
-    /// <summary>Loads the encoder of a Hugging Face folder: config.json and model.safetensors. The decoder is not read.</summary>
+    /// <summary>Loads the encoder of a Hugging Face folder: config.json and weights. The decoder is not read.</summary>
     /// <exception cref="CheckpointException">A file is missing, damaged, or does not fit.</exception>
     public static BartEncoder Load(string folder)
     {
         BartEncoder encoder = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), BartConfig.From), ownTokens: true, initialize: false);
-        Checkpoint.LoadFile(encoder, Path.Combine(folder, "model.safetensors"), encoder.CheckpointName);
+        Checkpoint.LoadFolder(encoder, folder, encoder.CheckpointName);
         return encoder;
     }
 
@@ -477,14 +477,14 @@ public sealed class Bart : nn.Module
     /// <summary>The shape.</summary>
     public BartConfig Config { get; }
 
-    /// <summary>Loads a Hugging Face folder: config.json and model.safetensors.</summary>
+    /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="languageHead">The checkpoint is a language model's, and its head is wanted.</param>
     /// <exception cref="CheckpointException">A file is missing, damaged, or does not fit.</exception>
     public static Bart Load(string folder, bool languageHead = false)
     {
         Bart model = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), BartConfig.From), languageHead, initialize: false);
-        Checkpoint.LoadFile(model, Path.Combine(folder, "model.safetensors"), model.CheckpointName);
+        Checkpoint.LoadFolder(model, folder, model.CheckpointName);
         return model;
     }
 

@@ -1,7 +1,7 @@
 namespace LlmFusion.Transformers;
 
 /// <summary>
-/// A model's files cannot be used: a damaged safetensors file, a config.json with an option that is not
+/// A model's files cannot be used: a damaged or hostile file of weights, a config.json with an option that is not
 /// implemented, or weights that do not fit. The message says what, where, what was found and what was expected.
 /// </summary>
 public sealed class CheckpointException : Exception

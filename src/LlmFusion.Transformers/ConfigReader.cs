@@ -59,7 +59,7 @@ internal sealed class ConfigReader
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new CheckpointException($"{path}: not found; a model folder holds config.json and model.safetensors", error);
+            throw new CheckpointException($"{path}: not found; a model folder holds config.json and weights", error);
         }
     }
 

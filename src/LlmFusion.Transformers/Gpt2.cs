@@ -304,14 +304,14 @@ public sealed class Gpt2 : LanguageModel
     /// <inheritdoc/>
     public override JsonObject ConfigJson() => Config.ToJson();
 
-    /// <summary>Loads a Hugging Face folder: config.json and model.safetensors.</summary>
+    /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tokenEmbedding">False leaves the token table out.</param>
     /// <exception cref="CheckpointException">A file is missing, damaged, or does not fit.</exception>
     public static Gpt2 Load(string folder, bool tokenEmbedding = true)
     {
         Gpt2 model = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), Gpt2Config.From), tokenEmbedding, initialize: false);
-        Checkpoint.LoadFile(model, Path.Combine(folder, "model.safetensors"), model.CheckpointName);
+        Checkpoint.LoadFolder(model, folder, model.CheckpointName);
         return model;
     }
 

@@ -438,7 +438,7 @@ public sealed class Roberta : Transformer
     /// <inheritdoc/>
     public override JsonObject ConfigJson() => Config.ToJson();
 
-    /// <summary>Loads a Hugging Face folder: config.json and model.safetensors.</summary>
+    /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="pooler">The checkpoint has a pooler, and it is wanted.</param>
     /// <param name="languageHead">The checkpoint has the masked language model's head, and it is wanted.</param>
@@ -446,7 +446,7 @@ public sealed class Roberta : Transformer
     public static Roberta Load(string folder, bool pooler = false, bool languageHead = false)
     {
         Roberta model = new(ConfigReader.ParseFile(Path.Combine(folder, "config.json"), RobertaConfig.From), pooler, languageHead, initialize: false);
-        Checkpoint.LoadFile(model, Path.Combine(folder, "model.safetensors"), model.CheckpointName);
+        Checkpoint.LoadFolder(model, folder, model.CheckpointName);
         return model;
     }
 

@@ -30,9 +30,6 @@ public static class Safetensors
 
     private const string MetadataKey = "__metadata__";
 
-    /// <summary>Most bytes moved at once: a span cannot be longer than an int says.</summary>
-    private const int Chunk = 1 << 28;
-
     private static readonly (string Name, ScalarType Type, int Size)[] Types =
     [
         ("F64", ScalarType.Float64, 8), ("I64", ScalarType.Int64, 8),
@@ -45,8 +42,8 @@ public static class Safetensors
     /// <exception cref="CheckpointException">The file is missing, truncated or damaged.</exception>
     public static SafetensorsHeader ReadHeader(string path)
     {
-        using FileStream stream = Open(path);
-        return ReadHeader(stream, path);
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        return file.Header;
     }
 
     /// <summary>Reads a file's tensors.</summary>
@@ -56,32 +53,8 @@ public static class Safetensors
     /// <exception cref="CheckpointException">The file is missing, truncated or damaged.</exception>
     public static Dictionary<string, Tensor> Read(string path, Func<string, bool>? wanted = null)
     {
-        using FileStream stream = Open(path);
-        SafetensorsHeader header = ReadHeader(stream, path);
-        Dictionary<string, Tensor> tensors = [];
-        try
-        {
-            foreach (SafetensorsEntry entry in header.Entries)
-            {
-                if (wanted is not null && !wanted(entry.Name))
-                    continue;
-                Tensor tensor = empty([.. entry.Shape], dtype: entry.DataType);
-                tensors.Add(entry.Name, tensor);
-                stream.Position = entry.Offset;
-                EachChunk(tensor, stream.ReadExactly);
-            }
-            return tensors;
-        }
-        catch (EndOfStreamException error)
-        {
-            Dispose(tensors);
-            throw new CheckpointException($"{path}: it became shorter while it was read", error);
-        }
-        catch
-        {
-            Dispose(tensors);
-            throw;
-        }
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        return file.ReadAll(wanted);
     }
 
     /// <summary>
@@ -113,7 +86,7 @@ public static class Safetensors
                 foreach ((_, Tensor value, _, _) in ordered)
                 {
                     using DisposeScope scope = NewDisposeScope();
-                    EachChunk(value.detach().cpu().contiguous(), bytes => stream.Write(bytes));
+                    TensorMemory.EachChunk(value.detach().cpu().contiguous(), bytes => stream.Write(bytes));
                 }
                 stream.Flush(flushToDisk: true);
             }
@@ -126,19 +99,7 @@ public static class Safetensors
         }
     }
 
-    private static FileStream Open(string path)
-    {
-        try
-        {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-        }
-        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new CheckpointException($"{path}: not found, expected a safetensors file", error);
-        }
-    }
-
-    private static SafetensorsHeader ReadHeader(FileStream stream, string path)
+    internal static SafetensorsHeader ReadHeader(FileStream stream, string path)
     {
         CheckpointException Damaged(string what, Exception? cause = null) => new($"{path}: not a safetensors file: {what}", cause);
 
@@ -159,7 +120,7 @@ public static class Safetensors
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
-            throw Damaged($"its header is not the JSON expected ({error.Message})", error);
+            throw Damaged($"its header is not the JSON expected ({HostileText.Show(error.Message)})", error);
         }
         catch (FormatException error)
         {
@@ -187,7 +148,7 @@ public static class Safetensors
         foreach (SafetensorsEntry entry in entries)
         {
             if (entry.Offset != end)
-                throw new FormatException($"'{entry.Name}' begins at byte {entry.Offset - dataStart} of the data, expected "
+                throw new FormatException($"'{HostileText.Show(entry.Name)}' begins at byte {entry.Offset - dataStart} of the data, expected "
                     + $"{end - dataStart} ({(entry.Offset < end ? "tensors overlap" : "bytes that belong to no tensor")})");
             end += entry.Length;
         }
@@ -209,40 +170,27 @@ public static class Safetensors
             || !value.TryGetProperty("dtype", out JsonElement type) || type.ValueKind != JsonValueKind.String
             || !value.TryGetProperty("shape", out JsonElement dimensions) || dimensions.ValueKind != JsonValueKind.Array
             || !value.TryGetProperty("data_offsets", out JsonElement offsets) || offsets.ValueKind != JsonValueKind.Array)
-            throw new FormatException($"'{name}' lacks dtype, shape or data_offsets");
+            throw new FormatException($"'{HostileText.Show(name)}' lacks dtype, shape or data_offsets");
         (string typeName, ScalarType scalar, int size) = Types.FirstOrDefault(known => known.Name == type.GetString());
         if (typeName is null)
-            throw new FormatException($"'{name}' has the type {type.GetString()}, known are {string.Join(", ", Types.Select(known => known.Name))}");
+            throw new FormatException($"'{HostileText.Show(name)}' has the type {HostileText.Show(type.GetString())}, known are {string.Join(", ", Types.Select(known => known.Name))}");
 
         long[] shape = [.. dimensions.EnumerateArray().Select(item => Count(name, "shape", item))];
+        if (shape.Length > WeightsFile.MaxDimensions)
+            throw new FormatException($"'{HostileText.Show(name)}' has {shape.Length} dimensions, expected at most {WeightsFile.MaxDimensions}");
         long[] range = [.. offsets.EnumerateArray().Select(item => Count(name, "data_offsets", item))];
         if (range.Length != 2 || range[0] > range[1] || range[1] > dataLength)
-            throw new FormatException($"'{name}' lies at [{string.Join(", ", range)}], expected a range within the {dataLength} bytes of data");
+            throw new FormatException($"'{HostileText.Show(name)}' lies at {HostileText.Show(range)}, expected a range within the {dataLength} bytes of data");
         long length = range[1] - range[0];
-        if (Bytes(shape, size) is not long bytes || bytes != length)
-            throw new FormatException($"'{name}' has {length} bytes, which is not {typeName} [{string.Join(", ", shape)}]");
+        if (TensorMemory.Bytes(shape, size) is not long bytes || bytes != length)
+            throw new FormatException($"'{HostileText.Show(name)}' has {length} bytes, which is not {typeName} {HostileText.Show(shape)}");
         return new SafetensorsEntry(name, scalar, shape, dataStart + range[0], length);
     }
 
     private static long Count(string name, string key, JsonElement item) =>
         item.ValueKind == JsonValueKind.Number && item.TryGetInt64(out long number) && number >= 0
             ? number
-            : throw new FormatException($"'{name}' has {item.GetRawText()} in its {key}, expected an integer from 0");
-
-    /// <summary>The bytes that a shape needs; null if no long holds them.</summary>
-    private static long? Bytes(long[] shape, int size)
-    {
-        if (shape.Contains(0))
-            return 0;
-        Int128 bytes = size;
-        foreach (long dimension in shape)
-        {
-            bytes *= dimension;
-            if (bytes > long.MaxValue)
-                return null;
-        }
-        return (long)bytes;
-    }
+            : throw new FormatException($"'{HostileText.Show(name)}' has {HostileText.Show(item.GetRawText())} in its {key}, expected an integer from 0");
 
     private static byte[] WriteHeader((string Name, Tensor Value, string Type, int Size)[] ordered, IReadOnlyDictionary<string, string>? metadata)
     {
@@ -288,26 +236,5 @@ public static class Safetensors
         return typeName is not null
             ? (typeName, size)
             : throw new ArgumentException($"'{name}' holds {value.dtype}, which safetensors files here do not have");
-    }
-
-    private delegate void ByteAction(Span<byte> bytes);
-
-    /// <summary>Hands a contiguous CPU tensor's memory over, piece by piece.</summary>
-    private static void EachChunk(Tensor tensor, ByteAction action)
-    {
-        long elements = tensor.NumberOfElements;
-        if (elements == 0)
-            return;
-        using DisposeScope scope = NewDisposeScope();
-        Tensor flat = tensor.view(-1);
-        long step = Chunk / flat.ElementSize;
-        for (long first = 0; first < elements; first += step)
-            action(flat.narrow(0, first, Math.Min(step, elements - first)).bytes);
-    }
-
-    private static void Dispose(Dictionary<string, Tensor> tensors)
-    {
-        foreach (Tensor tensor in tensors.Values)
-            tensor.Dispose();
     }
 }
