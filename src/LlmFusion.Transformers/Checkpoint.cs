@@ -35,10 +35,6 @@ public static class Checkpoint
         Load(module, file.Entries, file.Read, rename, path);
     }
 
-    /// <summary>Loads a folder's weights into a module, strictly.</summary>
-    public static void LoadFolder(nn.Module module, string folder, Func<string, string?>? rename = null) =>
-        LoadFile(module, Path.Combine(folder, "model.safetensors"), rename);
-
     /// <summary>
     /// Copies tensors into a module. Every one of the module's must be there with its shape, and nothing else; a
     /// name's several tensors (tied weights stored twice) must be equal.
