@@ -38,8 +38,8 @@ def main(path):
     lines = [
         f"# Characters as the package tokenizers {tokenizers.__version__} sees them; made by tools/record_unicode_tables.py.",
         "# D c a b: canonical decomposition   K c a b: compatibility decomposition, where another   C a b c: a + b is c",
-        "# O first last class: combining class   sets, first last: M mark (StripAccents), N nonspacing mark (BertNormalizer),",
-        "# R removed by BertNormalizer's clean_text, P punctuation, W word character of the pre-tokenizer Whitespace",
+        "# O first last class: combining class   L c a b: lower case   sets, first last: M mark (StripAccents), N nonspacing mark",
+        "# (BertNormalizer), R removed by BertNormalizer's clean_text, P punctuation, W word character (Whitespace), I number (Digits)",
     ]
     nfc, nfd, nfkd = normalizers.NFC(), normalizers.NFD(), normalizers.NFKD()
     canonical = {}
@@ -71,6 +71,9 @@ def main(path):
     for order in sorted(set(classes.values())):
         lines += [f"O {a:04X} {b:04X} {order}" for a, b in ranges(c for c in classes if classes[c] == order)]
 
+    lowercase = normalizers.Lowercase()
+    lines += [f"L {c:04X} {text(lower)}" for c in CODE_POINTS if (lower := lowercase.normalize_str(chr(c))) != chr(c)]
+
     def bert(**on):
         off = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
         return normalizers.BertNormalizer(**{**off, **on})
@@ -87,6 +90,7 @@ def main(path):
         "R": removed_by(bert(clean_text=True)),
         "P": [c for c in CODE_POINTS if pieces(pre_tokenizers.BertPreTokenizer(), c) == 3],
         "W": [c for c in CODE_POINTS if pieces(pre_tokenizers.Whitespace(), c) == 1],
+        "I": [c for c in CODE_POINTS if pieces(pre_tokenizers.Digits(), c) == 3],
     }
     for name, points in sets.items():
         lines += [f"{name} {a:04X} {b:04X}" for a, b in ranges(points)]

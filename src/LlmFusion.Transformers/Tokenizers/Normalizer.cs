@@ -60,22 +60,10 @@ internal abstract record Normalizer
         public override string Apply(string text) => UnicodeTables.Normalize(text, Compatible, Compose);
     }
 
-    /// <summary>Lower case, character by character: a sigma at a word's end is as any other.</summary>
+    /// <summary>Lower case.</summary>
     internal sealed record Lowercase : Normalizer
     {
-        public override string Apply(string text)
-        {
-            StringBuilder lower = new(text.Length);
-            foreach (Rune rune in text.EnumerateRunes())
-            {
-                // The one character whose lower case is two.
-                if (rune.Value == 0x130)
-                    lower.Append("i\u0307");
-                else
-                    lower.Append(Rune.ToLowerInvariant(rune));
-            }
-            return lower.ToString();
-        }
+        public override string Apply(string text) => UnicodeTables.ToLower(text);
     }
 
     /// <summary>Without marks. It decomposes nothing: NFD before it does.</summary>
@@ -123,15 +111,13 @@ internal abstract record Normalizer
     /// <param name="Lower">Lower case.</param>
     internal sealed record Bert(bool CleanText, bool HandleChinese, bool? WithoutAccents, bool Lower) : Normalizer
     {
-        private static readonly Lowercase ToLower = new();
-
         public override string Apply(string text)
         {
             if (CleanText || HandleChinese)
                 text = Cleaned(text);
             if (WithoutAccents ?? Lower)
                 text = Kept(UnicodeTables.Normalize(text, compatible: false, compose: false), UnicodeTables.IsNonspacingMark);
-            return Lower ? ToLower.Apply(text) : text;
+            return Lower ? UnicodeTables.ToLower(text) : text;
         }
 
         private string Cleaned(string text)

@@ -75,7 +75,7 @@ internal abstract record PreTokenizer
     internal sealed record Digits(bool Individual) : PreTokenizer
     {
         public override IEnumerable<string> Cut(string text) =>
-            Words(text, Runes(text, Rune.IsNumber), Individual ? Delimiter.Isolated : Delimiter.Contiguous);
+            Words(text, Runes(text, UnicodeTables.IsNumber), Individual ? Delimiter.Isolated : Delimiter.Contiguous);
     }
 
     /// <summary>Cut at a pattern, or with <paramref name="Invert"/> at what is between its matches.</summary>

@@ -12,10 +12,10 @@ internal static class UnicodeTables
     private const int HangulFirst = 0xac00, HangulCount = 11172, LeadFirst = 0x1100, LeadCount = 19, VowelFirst = 0x1161,
         VowelCount = 21, TrailBefore = 0x11a7, TrailCount = 28;
 
-    private static readonly Dictionary<int, int[]> Canonical = [], Compatible = [];
+    private static readonly Dictionary<int, int[]> Canonical = [], Compatible = [], LowerCases = [];
     private static readonly Dictionary<(int, int), int> Compositions = [];
     private static readonly Dictionary<int, int> Classes = [];
-    private static readonly List<(int First, int Last)> Marks = [], NonspacingMarks = [], Removed = [], Punctuation = [], WordCharacters = [];
+    private static readonly List<(int First, int Last)> Marks = [], NonspacingMarks = [], Removed = [], Punctuation = [], WordCharacters = [], Numbers = [];
 
     static UnicodeTables()
     {
@@ -36,11 +36,13 @@ internal static class UnicodeTables
                     for (int c = n[0]; c <= n[1]; c++)
                         Classes.Add(c, n[2]);
                     break;
+                case "L": LowerCases.Add(n[0], n[1..]); break;
                 case "M": Marks.Add((n[0], n[1])); break;
                 case "N": NonspacingMarks.Add((n[0], n[1])); break;
                 case "R": Removed.Add((n[0], n[1])); break;
                 case "P": Punctuation.Add((n[0], n[1])); break;
                 case "W": WordCharacters.Add((n[0], n[1])); break;
+                case "I": Numbers.Add((n[0], n[1])); break;
             }
         }
     }
@@ -60,6 +62,25 @@ internal static class UnicodeTables
     /// <summary>What <c>\w</c> matches in Rust's expressions.</summary>
     public static bool IsWordCharacter(Rune rune) => Contains(WordCharacters, rune);
 
+    /// <summary>Decimal digits and other numbers.</summary>
+    public static bool IsNumber(Rune rune) => Contains(Numbers, rune);
+
+    /// <summary>Lower case, character by character: a sigma at a word's end is as any other.</summary>
+    public static string ToLower(string text)
+    {
+        if (Ascii.IsValid(text))
+            return text.ToLowerInvariant();
+        StringBuilder lower = new(text.Length);
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            if (!LowerCases.TryGetValue(rune.Value, out int[]? points))
+                lower.Append(rune);
+            foreach (int point in points ?? [])
+                lower.Append(new Rune(point));
+        }
+        return lower.ToString();
+    }
+
     /// <summary>NFC, NFD, NFKC or NFKD.</summary>
     /// <param name="text">Without lone surrogates.</param>
     /// <param name="compatible">NFKC and NFKD.</param>
@@ -76,9 +97,8 @@ internal static class UnicodeTables
         if (compose)
             Compose(points);
         StringBuilder result = new(text.Length + 8);
-        Span<char> units = stackalloc char[2];
         foreach (int point in points)
-            result.Append(units[..new Rune(point).EncodeToUtf16(units)]);
+            result.Append(new Rune(point));
         return result.ToString();
     }
 
