@@ -8,7 +8,7 @@ Golden folder's place, where gpt2 and roberta-own must lie already (vocab.json, 
 
 Everything is made here: the vocabularies are trained on the texts below, the random texts have a fixed seed. The same
 packages give the same files. Each case is a folder with the tokenizer's files and golden.jsonl.gz, one JSON object a
-line: text, ids with special tokens, tokens, and where a limit is tried, max_length. components.jsonl.gz has single
+line: text, ids with special tokens, mostly tokens, and where a limit is tried, max_length. components.jsonl.gz has single
 normalizers and pre-tokenizers. Texts are Python's: they have no lone surrogates.
 """
 
@@ -70,7 +70,9 @@ def record(tokenizer):
     tokenizer.no_padding()
     for text in texts():
         encoding = tokenizer.encode(text)
-        yield {"text": text, "ids": encoding.ids, "tokens": [tokenizer.id_to_token(i) for i in encoding.ids]}
+        # With a normalizer, id_to_token shows added tokens normalized.
+        tokens = {} if tokenizer.normalizer else {"tokens": [tokenizer.id_to_token(i) for i in encoding.ids]}
+        yield {"text": text, "ids": encoding.ids, **tokens}
     special = tokenizer.num_special_tokens_to_add(False)
     for limit in (special, special + 1, 7, 16):
         if limit > special or special > 0:

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using LlmFusion.Cli.Commands;
@@ -86,6 +87,7 @@ internal static class Application
             TrainCommand.Create(),
             EvaluateCommand.Create(),
             PredictCommand.Create(),
+            ModelsCommand.Create(),
             BenchCommand.Create(),
         };
         root.SetAction(parse => root.Parse(["--help"]).Invoke(parse.InvocationConfiguration));
@@ -102,8 +104,9 @@ internal static class Application
 
     private static string SeeHelp(ParseResult parse)
     {
-        IEnumerable<string> path = parse.CommandResult.Command.Parents.OfType<Command>().Select(c => c.Name)
-            .Append(parse.CommandResult.Command.Name);
+        Stack<string> path = [];
+        for (SymbolResult? result = parse.CommandResult; result is CommandResult { Command: { } command }; result = result.Parent)
+            path.Push(command.Name);
         return $"See: ./{string.Join(' ', path)} --help";
     }
 

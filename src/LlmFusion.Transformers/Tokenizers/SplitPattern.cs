@@ -10,7 +10,7 @@ namespace LlmFusion.Transformers.Tokenizers;
 internal sealed class SplitPattern
 {
     /// <summary>An expression that takes longer on one text is taken for an attack.</summary>
-    public static readonly TimeSpan TimeLimit = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan TimeLimit = TimeSpan.FromSeconds(3);
 
     private readonly string? literal;
     private readonly string source;
