@@ -9,7 +9,7 @@ namespace LlmFusion.Transformers.Tokenizers;
 /// <remarks>
 /// Known are byte-level BPE (GPT-2, RoBERTa, BART, and Llama-style ones with a tokenizer.json), WordLevel and WordPiece. Whatever
 /// else a tokenizer.json asks for is refused by name. Its sections <c>truncation</c> and <c>padding</c> do nothing here:
-/// the caller says how long a text may be, and pads.
+/// the caller says how long a text may be, and pads. Its <c>decoder</c> matters to <see cref="Decode"/> alone.
 /// </remarks>
 public sealed class Tokenizer
 {
@@ -111,7 +111,7 @@ public sealed class Tokenizer
     /// <exception cref="ArgumentOutOfRangeException">An id is no token's.</exception>
     public string Decode(IEnumerable<int> ids, bool skipSpecial = false)
     {
-        if (!IsByteLevel(parts.PreTokenizer))
+        if (!parts.IsByteLevel)
             throw new NotSupportedException($"a {Kind} tokenizer that is not byte-level cannot restore texts");
         List<byte> bytes = [];
         foreach (int id in ids)
@@ -138,13 +138,6 @@ public sealed class Tokenizer
     }
 
     private int? Role(string name) => parts.Roles.TryGetValue(name, out int id) ? id : null;
-
-    private static bool IsByteLevel(PreTokenizer? preTokenizer) => preTokenizer switch
-    {
-        PreTokenizer.Bytes => true,
-        PreTokenizer.InSequence sequence => sequence.PreTokenizers.Any(IsByteLevel),
-        _ => false,
-    };
 
     /// <summary>The text without lone surrogates: it must have a UTF-8 form.</summary>
     private static string Whole(string text)

@@ -13,6 +13,9 @@ internal static class TokenizerFolder
         [TokenizerFamily.Bert] = [("unk_token", "[UNK]"), ("sep_token", "[SEP]"), ("pad_token", "[PAD]"), ("cls_token", "[CLS]"), ("mask_token", "[MASK]")],
     };
 
+    // None of them changes an encoding; only the first can be followed back.
+    private static readonly string[] Decoders = ["ByteLevel", "WordPiece", "BPEDecoder", "Metaspace", "CTC", "Sequence", "Replace", "Fuse", "Strip", "ByteFallback"];
+
     private static readonly string[] SentencePiece = ["tokenizer.model", "spiece.model", "sentencepiece.bpe.model"];
 
     /// <exception cref="CheckpointException">A file is missing or damaged, or asks for what is not implemented.</exception>
@@ -58,11 +61,18 @@ internal static class TokenizerFolder
         }
         return new Tokenizer(new TokenizerParts(model, normalizer, preTokenizer, post, added, Roles(added, settings))
         {
+            IsByteLevel = DecoderOf(root) == "ByteLevel",
             PaddingId = root.SectionOrNull("padding")?.IntOrNull("pad_id"),
             MaximumLength = settings.MaximumLength,
             TruncateLeft = settings.TruncateLeft,
         });
     }
+
+    private static string? DecoderOf(JsonSection root) => root.SectionOrNull("decoder") is not { } section
+        ? null
+        : Decoders.Contains(section.Text("type"))
+        ? section.Text("type")
+        : throw section.Wrong($"the decoder '{section.Text("type")}' is not implemented, known are {string.Join(", ", Decoders)}");
 
     private static Tokenizer FromMerges(string folder, TokenizerFile vocabulary, TokenizerSettings settings)
     {
@@ -90,6 +100,7 @@ internal static class TokenizerFolder
             : new(Given(settings.AddBeginToken, "bos_token"), Given(settings.AddEndToken, "eos_token"));
         return new Tokenizer(new TokenizerParts(model, null, new PreTokenizer.Bytes(settings.AddPrefixSpace ?? false, UseRegex: true), post, added, roles)
         {
+            IsByteLevel = true,
             MaximumLength = settings.MaximumLength,
             TruncateLeft = settings.TruncateLeft,
         });

@@ -13,6 +13,9 @@ internal sealed record TokenizerParts(
     /// <summary>The padding's id where no pad_token is named.</summary>
     public int? PaddingId { get; init; }
 
+    /// <summary>Tokens are bytes in the byte-level alphabet, and texts can be restored.</summary>
+    public bool IsByteLevel { get; init; }
+
     public int? MaximumLength { get; init; }
 
     public bool TruncateLeft { get; init; }

@@ -158,9 +158,11 @@ internal sealed record TokenizerSettings
         }
         foreach (string key in new[] { "additional_special_tokens", "extra_special_tokens" })
         {
-            // Newer files may have an object of names here; a role that nobody plays needs no token of its own.
-            if (root.Find(key) is { ValueKind: JsonValueKind.Array } list)
-                additional.AddRange(list.EnumerateArray().Select(item => Token(root, key, item)));
+            // Newer files may give each a name, under which nobody asks for it here.
+            if (root.Find(key) is { ValueKind: JsonValueKind.Object } names)
+                additional.AddRange(names.EnumerateObject().Select(item => Token(root, key, item.Value)));
+            else
+                additional.AddRange(root.Items(key).Select(item => Token(root, key, item)));
         }
         return named.Count;
     }

@@ -50,6 +50,7 @@ public sealed class HostileTokenizerTests : IDisposable
     [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated"}""", "\\w is not implemented")]
     [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"\\p{Han}"},"behavior":"Isolated"}""", "\\p{Han} is not implemented")]
     [InlineData("pre_tokenizer", """{"type":"ByteLevel","add_prefix_space":"yes"}""", "'add_prefix_space' is \"yes\", expected true or false")]
+    [InlineData("decoder", """{"type":"Other"}""", "decoder: the decoder 'Other' is not implemented")]
     [InlineData("post_processor", """{"type":"Other"}""", "post_processor: the post-processor 'Other' is not implemented")]
     [InlineData("post_processor", """{"type":"BertProcessing","cls":["<s>",9],"sep":["<s>",0]}""", "post_processor: the id 9 is no token's")]
     [InlineData("post_processor", """{"type":"BertProcessing","cls":["<s>"],"sep":["<s>",0]}""", "'cls' is not [\"token\", id]")]

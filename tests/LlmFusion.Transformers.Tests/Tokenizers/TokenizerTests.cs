@@ -131,6 +131,8 @@ public sealed class TokenizerTests : IDisposable
         Tokenizer tokenizer = golden.Load();
         Assert.Equal([0, 470, 469, 2], tokenizer.Encode("[New][Other]").Ids);
         Assert.Equal(471, tokenizer.VocabularySize);
+        File.WriteAllText(golden["tokenizer_config.json"], """{"extra_special_tokens": {"image_token": "[Image]"}, "additional_special_tokens": [{"content": "[List]", "rstrip": true}]}""");
+        Assert.Equal([0, 472, 471, 2], golden.Load().Encode("[Image][List]  ").Ids);
         File.WriteAllText(golden["added_tokens.json"], """{"[New]": 480}""");
         Assert.Contains("'[New]' is said to have the id 480, but by the vocabulary it has 469", Assert.Throws<CheckpointException>(golden.Load).Message);
     }
