@@ -19,6 +19,16 @@ internal static class OptionValues
             : Refuse<int>(given, name, $"a whole number from {minimum} on"),
     };
 
+    /// <summary>An option for a whole number not smaller than <paramref name="minimum"/>, which may be left out.</summary>
+    public static Option<int?> WholeNumber(string name, string description, int minimum) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        CustomParser = given => int.TryParse(Text(given), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) && number >= minimum
+            ? number
+            : Refuse<int?>(given, name, $"a whole number from {minimum} on"),
+    };
+
     /// <summary>An option for the three fractions of a split.</summary>
     public static Option<SplitFractions> Fractions(string name, string description) => new(name)
     {

@@ -51,6 +51,14 @@ public sealed class CheckpointFiles : IDisposable
         return files.Tensors;
     }
 
+    /// <summary>Names of a folder's weight files, the index among them.</summary>
+    /// <exception cref="CheckpointException">There are no weights, or the index is damaged.</exception>
+    public static IReadOnlyList<string> Names(string folder)
+    {
+        (string source, CheckpointIndex? index) = Find(folder);
+        return [Path.GetFileName(source), .. index?.Shards ?? []];
+    }
+
     /// <summary>
     /// One hash over a folder's weights: of the file; of shards, that of the text that <c>sha256sum</c> prints for them
     /// in the order of their names. The index has no part in it.

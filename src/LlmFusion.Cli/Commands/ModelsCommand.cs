@@ -15,6 +15,7 @@ internal static class ModelsCommand
         Pull(),
         List(),
         Info(),
+        ModelsTokenizeCommand.Create(),
         ModelsVerifyCommand.Create(),
     };
 

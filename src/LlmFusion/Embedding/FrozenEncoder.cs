@@ -129,7 +129,7 @@ public sealed class FrozenEncoder : IDisposable
         Directory.CreateDirectory(folder);
         if (Folder is not null)
         {
-            foreach (string file in CheckpointFiles.Of(Folder.Path).Concat(TokenizerFiles).Append("config.json").Where(f => File.Exists(Path.Combine(Folder.Path, f))))
+            foreach (string file in CheckpointFiles.Names(Folder.Path).Concat(TokenizerFiles).Append("config.json").Where(f => File.Exists(Path.Combine(Folder.Path, f))))
                 AtomicFile.Copy(Path.Combine(Folder.Path, file), Path.Combine(folder, file));
         }
         else
