@@ -57,6 +57,27 @@ internal static class OptionValues
             result.AddError($"{name}: got {value}, expected {string.Join(", ", Catalog.Entries.Select(e => e.Name))}");
     }
 
+    /// <summary>An option that may be repeated, each time with <c>NAME=VALUE</c>.</summary>
+    public static Option<string[]> Pairs(string name, string description, string form)
+    {
+        Option<string[]> option = new(name) { Description = description + "; may be repeated", HelpName = form, AllowMultipleArgumentsPerToken = false };
+        option.Validators.Add(result =>
+        {
+            foreach (string text in result.Tokens.Select(t => t.Value).Where(t => t.IndexOf('=', StringComparison.Ordinal) < 1))
+                result.AddError($"{name}: got {text}, expected {form}");
+        });
+        return option;
+    }
+
+    /// <summary>The values of a <see cref="Pairs"/> option by their names.</summary>
+    public static Dictionary<string, string> ParsePairs(string name, string[]? given)
+    {
+        Dictionary<string, string> pairs = [];
+        foreach (string[] pair in (given ?? []).Select(text => text.Split('=', 2)))
+            if (!pairs.TryAdd(pair[0].Trim(), pair[1].Trim())) throw new UsageException($"{name}: got {pair[0]} twice, expected each name once");
+        return pairs;
+    }
+
     /// <summary>The parts of a list written with commas; null where nothing was given.</summary>
     public static string[]? List(string? text) => text?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 

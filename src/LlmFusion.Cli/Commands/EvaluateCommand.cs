@@ -13,39 +13,37 @@ internal static class EvaluateCommand
     public static Command Create()
     {
         Argument<string?> input = new("FILE") { Arity = ArgumentArity.ZeroOrOne, Description = "Table with SMILES and the model's targets" };
-        Option<string> model = new("--model", "-m") { Description = "Model folder", Required = true, HelpName = "DIR" };
         Option<string?> data = new("--data") { Description = "Built-in data set instead of a file: demo, qm9 or chebi20" };
         Option<string> part = new("--split") { Description = "Split of the built-in data set: train, valid or test", DefaultValueFactory = _ => Parts.Test };
         Option<bool> noTwins = new("--without-stereo-twins") { Description = "Leave out molecules that stand in the data set's training split if stereochemistry is ignored" };
         Option<string?> smilesColumn = new("--smiles-column") { Description = "SMILES column (else the one named smiles)" };
         Option<string?> textColumn = new("--text-column") { Description = "Column with descriptions (else text, description or caption)" };
-        Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
         Option<bool> json = new("--json") { Description = "Print JSON" };
         Option<FileInfo?> record = new("--record") { Description = "With --data: write a result file with metrics (also without stereo twins), command, seed, versions and machine", HelpName = "FILE" };
-        Command command = new("evaluate", "Measure a trained model on molecules whose properties are known") { input, model, data, part, noTwins, smilesColumn, textColumn, device, json, record };
+        Command command = new("evaluate", "Measure a trained model on molecules whose properties are known") { input, data, part, noTwins, smilesColumn, textColumn, json, record };
+        TrainedModelOptions model = new(command);
         command.SetRun((parse, screen, stop) =>
         {
             string? path = parse.GetValue(input), name = parse.GetValue(data);
             if (path is null == name is null) throw new UsageException("give either a FILE or --data");
             if (name is null && (parse.GetValue(noTwins) || parse.GetValue(record) is not null)) throw new UsageException("--without-stereo-twins and --record need --data");
-            using TrainedModel trained = TrainedModel.Load(parse.GetValue(model)!);
-            Predictor predictor = new(trained, parse.GetValue(device)!);
+            using OpenModel open = model.Open(parse, screen);
             using ProgressLine progress = screen.Progress("molecules");
             EvaluationReport report;
             if (path is not null)
             {
-                report = Evaluator.OnFile(predictor, path, parse.GetValue(smilesColumn), parse.GetValue(textColumn), done => progress.Report(done), stop);
+                report = Evaluator.OnFile(open.Predictor, path, parse.GetValue(smilesColumn), parse.GetValue(textColumn), done => progress.Report(done), stop);
             }
             else
             {
-                DataSetEvaluation evaluation = Evaluator.OnDataSet(predictor, name!, parse.GetValue(part)!, done => progress.Report(done), stop);
-                if (parse.GetValue(record) is { } file) ResultRecord.Write(file.FullName, evaluation, parse.GetValue(model)!);
+                DataSetEvaluation evaluation = Evaluator.OnDataSet(open.Predictor, name!, parse.GetValue(part)!, done => progress.Report(done), stop);
+                if (parse.GetValue(record) is { } file) ResultRecord.Write(file.FullName, evaluation, model.Folder(parse));
                 report = parse.GetValue(noTwins) ? evaluation.WithoutStereoTwins : evaluation.All;
             }
 
             progress.Dispose();
             if (parse.GetValue(json)) screen.Data(report.ToJson());
-            else Show(report, trained.Manifest!.Targets, screen);
+            else Show(report, open.Predictor.Targets, screen);
             return report.Refused > 0 ? ExitCode.SomeRowsRefused : ExitCode.Done;
         });
         return command;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.DataSets;
+using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 
 namespace LlmFusion.Cli.Commands;
@@ -15,13 +16,12 @@ internal static class PredictCommand
     {
         Argument<string?> file = new("FILE") { Arity = ArgumentArity.ZeroOrOne, Description = "Table of molecules (CSV, TSV, .gz, Parquet, .smi, SDF)" };
         Option<string[]> smiles = new("--smiles") { Description = "A molecule, instead of a file; may be repeated", HelpName = "SMILES" };
-        Option<string> model = new("--model", "-m") { Description = "Model folder", Required = true, HelpName = "DIR" };
         Option<string> output = new("--output", "-o") { Description = "Table to write (CSV, TSV, .gz, Parquet); - is CSV on stdout", DefaultValueFactory = _ => "-", HelpName = "OUT" };
         Option<string?> smilesColumn = new("--smiles-column") { Description = "SMILES column (else the one named smiles)" };
         Option<string?> textColumn = new("--text-column") { Description = "Column with descriptions (else text, description or caption)" };
-        Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
         Option<bool> json = new("--json") { Description = "With --smiles: print JSON" };
-        Command command = new("predict", "Predict properties of molecules with a trained model") { file, smiles, model, output, smilesColumn, textColumn, device, json };
+        Command command = new("predict", "Predict properties of molecules with a trained model") { file, smiles, output, smilesColumn, textColumn, json };
+        TrainedModelOptions model = new(command);
         command.SetRun((parse, screen, stop) =>
         {
             string? path = parse.GetValue(file);
@@ -34,23 +34,24 @@ internal static class PredictCommand
 
             int Molecules(string[] given)
             {
-                using TrainedModel trained = TrainedModel.Load(parse.GetValue(model)!);
-                Predictor predictor = new(trained, parse.GetValue(device)!);
-                RowPrediction[] predictions = [.. predictor.Predict(DataRow.OfSmiles(given), stop)];
-                Show(predictions, trained.Manifest!.Targets, parse.GetValue(json), screen);
+                using OpenModel open = model.Open(parse, screen);
+                RowPrediction[] predictions = [.. open.Predictor.Predict(DataRow.OfSmiles(given), stop)];
+                Show(predictions, open.Predictor.Targets, parse.GetValue(json), screen);
                 foreach (RowPrediction refused in predictions.Where(p => p.Error is not null)) screen.Note($"error: {refused.Error!.Message}");
                 return predictions.Any(p => p.Error is not null) ? ExitCode.SomeRowsRefused : ExitCode.Done;
             }
 
             int Rows(DataFile data)
             {
-                using TrainedModel trained = TrainedModel.Load(parse.GetValue(model)!);
-                Predictor predictor = new(trained, parse.GetValue(device)!);
+                using OpenModel open = model.Open(parse, screen);
+                foreach ((Modality modality, IReadOnlyList<string> columns) in open.Trained.Inputs.Representation.Columns)
+                    if (columns.Where(c => !data.Columns.Contains(c)).ToArray() is { Length: > 0 } absent)
+                        screen.Note($"{path} has no column {string.Join(", ", absent)}: {modality} is missing for every molecule");
                 using ProgressLine progress = screen.Progress("molecules");
-                PredictionSummary summary = predictor.PredictFile(data, parse.GetValue(output)!, done => progress.Report(done), stop);
+                PredictionSummary summary = open.Predictor.PredictFile(data, parse.GetValue(output)!, done => progress.Report(done), stop);
                 progress.Dispose();
                 screen.Note($"{summary.Rows} rows, {summary.Refused} refused"
-                    + (summary.Truncated > 0 ? $", {summary.Truncated} token sequences cut off at {trained.Tokenizer.MaximumTokens}" : "")
+                    + (summary.Truncated > 0 ? $", {summary.Truncated} token sequences were longer than their encoder reads and cut off" : "")
                     + (parse.GetValue(output) == "-" ? "" : $": {parse.GetValue(output)}"));
                 return summary.Refused > 0 ? ExitCode.SomeRowsRefused : ExitCode.Done;
             }

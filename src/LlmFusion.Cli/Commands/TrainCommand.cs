@@ -67,6 +67,11 @@ internal static class TrainCommand
             AddList("--units", "Units of targets for display, for instance gap=eV,logs=log(mol/L)", (c, v) => c with { Units = v.Select(u => u.Split('=', 2)).ToDictionary(u => u[0], u => u.Length > 1 ? u[1] : throw new ArgumentException($"--units: got {u[0]}, expected NAME=UNIT")) });
             Add<bool>("--skip-bad-rows", "Leave out rows that cannot be read instead of refusing the file", (c, v) => c with { SkipBadRows = v });
             AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint", (c, v) => c with { Modalities = [.. v] });
+            AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
+            AddPairs("--encoder", "Frozen pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N", "NAME=MODEL", (c, v) => c with { Encoders = v });
+            Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
+            Add<string>("--init", "Weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)", (c, v) => c with { Init = Choice(v, ("pretrained", InitKind.Pretrained), ("random", InitKind.Random)) });
+            Add<bool>("--no-store", "Neither use nor keep stored embeddings of frozen encoders", (c, v) => c with { Store = !v });
             Add<string>("--fingerprint", "Morgan fingerprint as counts or bits (the paper: bits)", (c, v) => c with { Fingerprint = c.Fingerprint with { Counts = CountsOf(v) } });
             Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } });
             Add<int>("--fingerprint-size", "Length of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Size = v } });
@@ -100,6 +105,13 @@ internal static class TrainCommand
             Option<T> option = new(name) { Description = description };
             _command.Options.Add(option);
             _overrides.Add((result, config) => result.GetResult(option) is null ? config : apply(config, result.GetValue(option)!));
+        }
+
+        private void AddPairs(string name, string description, string form, Func<RunConfig, Dictionary<string, string>, RunConfig> apply)
+        {
+            Option<string[]> option = OptionValues.Pairs(name, description, form);
+            _command.Options.Add(option);
+            _overrides.Add((result, config) => result.GetResult(option) is null ? config : apply(config, OptionValues.ParsePairs(name, result.GetValue(option))));
         }
 
         private void AddList(string name, string description, Func<RunConfig, string[], RunConfig> apply) =>

@@ -1,5 +1,7 @@
 using System.Globalization;
+using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
+using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 using LlmFusion.Training;
 
@@ -8,6 +10,7 @@ namespace LlmFusion.Cli.Rendering;
 /// <summary>Shows a training run: what it does on stderr, what came out on stdout.</summary>
 internal sealed class TrainingView(Screen screen) : IDisposable
 {
+    private readonly DownloadView _download = new(screen);
     private ProgressLine? _line;
     private string _stage = "";
 
@@ -52,6 +55,17 @@ internal sealed class TrainingView(Screen screen) : IDisposable
             case PreparationProgress p:
                 Progress($"read {p.Split}", "molecules", p.Total).Report(p.Done, $"{p.Split} split");
                 break;
+            case ModelProgress m:
+                Done();
+                _download.Show(m.Hub);
+                break;
+            case Substituted s:
+                Done();
+                screen.Note(s.Text);
+                break;
+            case EmbeddingProgress e:
+                Progress($"embed {e.Split} {e.Modality}", "molecules", e.Total).Report(e.Done, $"{e.Modality} of the {e.Split} split by {e.Encoder}");
+                break;
             case RunStarted s:
                 Done();
                 Describe(s);
@@ -70,20 +84,27 @@ internal sealed class TrainingView(Screen screen) : IDisposable
     }
 
     /// <summary>Takes a running line off the terminal.</summary>
-    public void Dispose() => Done();
+    public void Dispose()
+    {
+        Done();
+        _download.Dispose();
+    }
 
     private void Describe(RunStarted s)
     {
         screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Data}: {s.Train:N0} training, {s.Valid:N0} validation, {s.Test:N0} test molecules"));
         if (s.Refused.Count > 0) screen.Note($"{s.Refused.Count} rows left out, the first: {s.Refused[0].Message}");
         foreach ((string modality, int count) in s.Missing.Where(m => m.Value > 0)) screen.Note($"{count} molecules have no {modality}: it is masked out for them");
-        if (s.Truncated > 0) screen.Note($"{s.Truncated} token sequences were longer than the limit; their ends are cut off (--max-tokens)");
-        screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Parameters.Values.Sum():N0} parameters, all trained ({string.Join(", ", s.Parameters.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Key} {p.Value:N0}")))})")
+        foreach ((Modality modality, Truncation cut) in s.Truncated)
+            screen.Note(string.Create(CultureInfo.InvariantCulture, $"{cut.Molecules:N0} {modality} sequences are longer than the encoder reads: {cut.Tokens:N0} tokens are cut off (--max-tokens, or max-tokens of --encoder)"));
+        if (s.Embeddings is not (0, 0)) screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Embeddings.Computed:N0} embeddings computed, {s.Embeddings.Found:N0} from the store"));
+        screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Parameters.Values.Sum():N0} trained parameters ({string.Join(", ", s.Parameters.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Key} {p.Value:N0}")))})")
             + (s.FirstEpoch > 1 ? $", going on with epoch {s.FirstEpoch}" : ""));
     }
 
     private ProgressLine Progress(string stage, string unit, long total)
     {
+        _download.Dispose();
         if (_line is not null && _stage == stage) return _line;
         Done();
         _stage = stage;

@@ -24,10 +24,10 @@ public class TokenTests
     {
         TokenVocabulary vocabulary = TokenVocabulary.Build([["C", "C", "O"], ["C", "O", "N"]]);
         Assert.Equal(["<s>", "<pad>", "</s>", "<unk>", "<mask>", "C", "O"], vocabulary.Tokens);
-        Assert.Equal([0, 5, 3, 6, 2], vocabulary.Encode(["C", "N", "O"], 5, out bool truncated));
-        Assert.False(truncated);
-        Assert.Equal([0, 5, 3, 2], vocabulary.Encode(["C", "N", "O"], 4, out truncated));
-        Assert.True(truncated);
+        Assert.Equal([0, 5, 3, 6, 2], vocabulary.Encode(["C", "N", "O"], 5, out int dropped));
+        Assert.Equal(0, dropped);
+        Assert.Equal([0, 5, 3, 2], vocabulary.Encode(["C", "N", "O"], 4, out dropped));
+        Assert.Equal(1, dropped);
         string path = Path.GetTempFileName();
         File.WriteAllText(path, vocabulary.ToJson());
         Assert.Equal(vocabulary.Tokens, TokenVocabulary.Load(path).Tokens);
@@ -40,20 +40,20 @@ public class TokenTests
     public void What_a_molecule_lacks_is_missing_and_never_made_up()
     {
         RepresentationOptions options = new() { Modalities = [Modality.Smiles, Modality.Selfies, Modality.Text, Modality.Fingerprint] };
-        Representations plain = Representations.Of(new Sample("1", "OCC", " ", [], null), options);
+        Representations plain = Representations.Of(Row("1", "OCC", " ", [], null), options);
         Assert.Equal("CCO", plain.Smiles);
         Assert.Equal(["[C]", "[C]", "[O]"], plain.Selfies);
         Assert.Null(plain.Text);
         // A wildcard atom: RDKit reads it, SELFIES has no symbol for it.
-        Assert.Null(Representations.Of(new Sample("2", "C*", null, [], null), options).Selfies);
-        Assert.Equal("OCC", Representations.Of(new Sample("1", "OCC", null, [], null), options with { SmilesForm = SmilesForm.AsGiven }).Smiles);
-        Assert.Throws<InvalidMoleculeException>(() => Representations.Of(new Sample("3", "C1CC", null, [], null), options));
+        Assert.Null(Representations.Of(Row("2", "C*", null, [], null), options).Selfies);
+        Assert.Equal("OCC", Representations.Of(Row("1", "OCC", null, [], null), options with { SmilesForm = SmilesForm.AsGiven }).Smiles);
+        Assert.Throws<InvalidMoleculeException>(() => Representations.Of(Row("3", "C1CC", null, [], null), options));
     }
 
     [Fact]
     public void Counts_and_bits_are_what_they_say()
     {
-        Sample decane = new("1", "CCCCCCCCCC", null, [], null);
+        DataRow decane = Row("1", "CCCCCCCCCC", null, [], null);
         RepresentationOptions counts = new() { Modalities = [Modality.Fingerprint] };
         MorganCounts counted = Representations.Of(decane, counts).Fingerprint!.Value;
         MorganCounts bits = Representations.Of(decane, counts with { Fingerprint = new() { Counts = false } }).Fingerprint!.Value;
@@ -65,7 +65,10 @@ public class TokenTests
     [Fact]
     public void Modalities_are_read_by_name_or_abbreviation_and_stand_in_stack_order()
     {
-        Assert.Equal([Modality.Smiles, Modality.Text, Modality.Fingerprint], ModalityNames.ParseAll(["MFP", "smiles", "TEXT", "SM"]));
-        Assert.Contains("image", Assert.Throws<ArgumentException>(() => ModalityNames.Parse("image")).Message);
+        Assert.Equal([Modality.Smiles, Modality.Text, Modality.Fingerprint], Modality.InStackOrder(new[] { "MFP", "smiles", "TEXT", "SM" }.Select(Modality.Parse)));
+        Assert.Contains("image", Assert.Throws<ArgumentException>(() => Modality.Parse("image")).Message);
     }
+
+    private static DataRow Row(string id, string smiles, string? text, float[] targets, string? split) =>
+        new(1, 1, [], new Sample(id, smiles, text, targets, split), null);
 }

@@ -1,0 +1,54 @@
+using System.CommandLine;
+using LlmFusion.Cli.Rendering;
+using LlmFusion.Embedding;
+using LlmFusion.Modalities;
+using LlmFusion.Prediction;
+
+namespace LlmFusion.Cli.Commands;
+
+/// <summary>The options by which a command finds a trained model and what the model needs.</summary>
+internal sealed class TrainedModelOptions
+{
+    private readonly Option<string> model = new("--model", "-m") { Description = "Model folder", Required = true, HelpName = "DIR" };
+    private readonly Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
+    private readonly Option<string[]> vectors = OptionValues.Pairs("--modality", "File of a modality made of vectors, as in img=vectors:FILE; without it the modality is missing", "NAME=vectors:FILE");
+    private readonly Option<string[]> encoders = OptionValues.Pairs("--encoder", "Local folder of a frozen encoder (else from the model hub and its cache)", "NAME=FOLDER");
+    private readonly Option<bool> noStore = new("--no-store") { Description = "Neither use nor keep stored embeddings of frozen encoders" };
+
+    /// <summary>Gives a command these options.</summary>
+    public TrainedModelOptions(Command command)
+    {
+        foreach (Option option in new Option[] { model, device, vectors, encoders, noStore }) command.Options.Add(option);
+    }
+
+    /// <summary>The model folder.</summary>
+    public string Folder(ParseResult parse) => parse.GetValue(model)!;
+
+    /// <summary>Loads the model, and says which of its modalities will be missing.</summary>
+    public OpenModel Open(ParseResult parse, Screen screen)
+    {
+        using DownloadView view = new(screen);
+        Dictionary<string, string> files = OptionValues.ParsePairs("--modality", parse.GetValue(vectors));
+        TrainedModel trained = TrainedModel.Load(Folder(parse), new ModelSources
+        {
+            Progress = view.Show,
+            Encoders = OptionValues.ParsePairs("--encoder", parse.GetValue(encoders)),
+            Vectors = files.ToDictionary(f => f.Key, f => f.Value.StartsWith("vectors:", StringComparison.Ordinal) ? f.Value["vectors:".Length..]
+                : throw new UsageException($"--modality {f.Key}: got {f.Value}, expected vectors:FILE")),
+        });
+        foreach (Modality modality in trained.Inputs.VectorWidths.Keys.Where(m => !trained.Inputs.Representation.Vectors.ContainsKey(m)))
+            screen.Note($"no --modality {modality}=vectors:FILE given: {modality} is missing for every molecule");
+        EmbeddingStore? store = parse.GetValue(noStore) || trained.Inputs.Frozen.Count == 0 ? null : EmbeddingStore.Open();
+        return new OpenModel(trained, new Predictor(trained, parse.GetValue(device)!, store: store), store);
+    }
+}
+
+/// <summary>A loaded model, ready to predict.</summary>
+internal sealed record OpenModel(TrainedModel Trained, Predictor Predictor, EmbeddingStore? Store) : IDisposable
+{
+    public void Dispose()
+    {
+        Trained.Dispose();
+        Store?.Dispose();
+    }
+}
