@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes tests/LlmFusion.Transformers.Tests/Golden/tokenizers: small tokenizers, and what Hugging Face makes of nasty texts.
 
-Needs the Python packages `tokenizers` (0.23.1 when this was recorded) and `transformers` (5.12.1); run it with the
-Golden folder's place, where gpt2 and roberta-own must lie already (vocab.json, merges.txt; .gz or not):
+Needs the Python packages `tokenizers` (0.23.1 when this was recorded) and `transformers` (5.12.1); give it the folder to
+write. The cases gpt2 and roberta-own there are not made here: they come from transformers 4.47, and stay as they are.
 
     python3 tools/record_tokenizer_goldens.py tests/LlmFusion.Transformers.Tests/Golden/tokenizers
 
