@@ -20,7 +20,11 @@ internal static class ModelsTokenizeCommand
         Argument<string> folder = new("FOLDER") { Description = "Folder with the model's tokenizer files" };
         Argument<string[]> texts = new("TEXT") { Description = "Texts", Arity = ArgumentArity.ZeroOrMore };
         Option<string?> file = new("--file") { Description = "File with one text a line instead of TEXT; - is stdin", HelpName = "FILE" };
-        Option<string?> jsonLines = new("--jsonl") { Description = "File with one JSON object a line, whose text field is taken, instead of TEXT; - is stdin", HelpName = "FILE" };
+        Option<string?> jsonLines = new("--jsonl")
+        {
+            Description = "File with one JSON object a line, whose text field is taken, instead of TEXT; - is stdin",
+            HelpName = "FILE",
+        };
         Option<int?> maximum = OptionValues.WholeNumber("--max-length", "Most tokens of a text, special tokens included; what is too much is cut off", 1);
         Command command = new("tokenize", "Print the token ids of texts, one JSON line for each") { folder, texts, file, jsonLines, maximum };
         HelpWithExamples.Set(
@@ -81,7 +85,8 @@ internal static class ModelsTokenizeCommand
         foreach ((int number, string line) in Lines(path).Index())
         {
             if (string.IsNullOrWhiteSpace(line)) continue;
-            yield return TextOf(line) ?? throw new InvalidDataException($"{path} line {number + 1}: expected a JSON object with a text field, got {(line.Length <= 60 ? line : line[..60] + "...")}");
+            yield return TextOf(line) ?? throw new InvalidDataException(
+                $"{path} line {number + 1}: expected a JSON object with a text field, got {(line.Length <= 60 ? line : line[..60] + "...")}");
         }
     }
 
@@ -90,7 +95,8 @@ internal static class ModelsTokenizeCommand
         try
         {
             using JsonDocument json = JsonDocument.Parse(line);
-            return json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("text", out JsonElement text) && text.ValueKind == JsonValueKind.String
+            return json.RootElement.ValueKind == JsonValueKind.Object
+                && json.RootElement.TryGetProperty("text", out JsonElement text) && text.ValueKind == JsonValueKind.String
                 ? text.GetString()
                 : null;
         }

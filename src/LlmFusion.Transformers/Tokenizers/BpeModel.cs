@@ -50,7 +50,8 @@ internal sealed class BpeModel : TokenModel
             string[]? pair = item.ValueKind switch
             {
                 JsonValueKind.String => item.GetString()!.Split(' '),
-                JsonValueKind.Array when item.EnumerateArray().All(part => part.ValueKind == JsonValueKind.String) => [.. item.EnumerateArray().Select(part => part.GetString()!)],
+                JsonValueKind.Array when item.EnumerateArray().All(part => part.ValueKind == JsonValueKind.String) =>
+                    [.. item.EnumerateArray().Select(part => part.GetString()!)],
                 _ => null,
             };
             if (pair is not { Length: 2 })

@@ -8,7 +8,8 @@ internal static class TokenizerFolder
         [TokenizerFamily.Gpt2] = [("bos_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>"), ("unk_token", "<|endoftext|>")],
         [TokenizerFamily.Roberta] =
         [
-            ("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>"), ("sep_token", "</s>"), ("pad_token", "<pad>"), ("cls_token", "<s>"), ("mask_token", "<mask>"),
+            ("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>"), ("sep_token", "</s>"), ("pad_token", "<pad>"),
+            ("cls_token", "<s>"), ("mask_token", "<mask>"),
         ],
         [TokenizerFamily.Bert] = [("unk_token", "[UNK]"), ("sep_token", "[SEP]"), ("pad_token", "[PAD]"), ("cls_token", "[CLS]"), ("mask_token", "[MASK]")],
     };
@@ -78,10 +79,12 @@ internal static class TokenizerFolder
     {
         TokenizerFile merges = TokenizerFile.Find(folder, "merges.txt")
             ?? throw new CheckpointException($"{folder}: found vocab.json without merges.txt, expected both, or a tokenizer.json");
+        // Without a class or a model type, the roles of the special tokens tell the two apart.
+        bool unsaid = settings.FamilySaidBy is null;
         bool looksRoberta = settings.Named.ContainsKey("cls_token") && settings.Named.ContainsKey("sep_token");
         bool looksGpt2 = settings.Named.GetValueOrDefault("eos_token")?.Content == "<|endoftext|>" && !looksRoberta;
         TokenizerFamily family = settings.Family
-            ?? (settings.FamilySaidBy is null && looksRoberta ? TokenizerFamily.Roberta : settings.FamilySaidBy is null && looksGpt2 ? TokenizerFamily.Gpt2 : (TokenizerFamily?)null)
+            ?? (unsaid && looksRoberta ? TokenizerFamily.Roberta : unsaid && looksGpt2 ? TokenizerFamily.Gpt2 : (TokenizerFamily?)null)
             ?? throw Undecided(vocabulary, settings);
         if (family == TokenizerFamily.Bert)
             throw Undecided(vocabulary, settings);

@@ -26,7 +26,9 @@ internal static class UnicodeTables
             if (line[0] == '#')
                 continue;
             string[] parts = line.Split(' ');
-            int[] n = [.. parts.Skip(1).Select((part, i) => int.Parse(part, parts[0] == "O" && i == 2 ? NumberStyles.None : NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture))];
+            // Code points are hexadecimal, a combining class is decimal.
+            int[] n = [.. parts.Skip(1).Select((part, i) => int.Parse(
+                part, parts[0] == "O" && i == 2 ? NumberStyles.None : NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture))];
             switch (parts[0])
             {
                 case "D": Canonical.Add(n[0], n[1..]); break;
