@@ -40,7 +40,7 @@ public sealed class CheckpointFilesTests : IDisposable
     [Fact]
     public void Shards_written_by_transformers_are_read()
     {
-        string path = Golden.FolderOf("llama-tiny-sharded");
+        string path = GoldenFolder.Of("llama-tiny-sharded");
         JsonNode index = JsonNode.Parse(File.ReadAllBytes(Path.Combine(path, "model.safetensors.index.json")))!;
         using CheckpointFiles files = CheckpointFiles.Open(path);
         Assert.Equal(index["weight_map"]!.AsObject().Count, files.Tensors.Count);

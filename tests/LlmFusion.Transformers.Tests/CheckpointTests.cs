@@ -96,7 +96,7 @@ public sealed class CheckpointTests : IDisposable
     [Fact]
     public void Loading_leaves_no_tensors_behind()
     {
-        string golden = Golden.FolderOf("roberta-tiny");
+        string golden = GoldenFolder.Of("roberta-tiny");
         using Roberta model = Roberta.Load(golden);
         void Again() => Checkpoint.LoadFile(model, Path.Combine(golden, "model.safetensors"), model.CheckpointName);
         Again();

@@ -39,7 +39,7 @@ public class ParityTests(ITestOutputHelper output)
     [InlineData("granite-tiny-untied")]
     public void Equals_Hugging_Face(string name)
     {
-        VerificationReport report = CheckpointVerification.Run(Golden.FolderOf(name));
+        VerificationReport report = CheckpointVerification.Run(GoldenFolder.Of(name));
         Assert.NotEmpty(report.Checks);
         foreach (TensorCheck check in report.Checks)
         {
@@ -61,8 +61,8 @@ public class ParityTests(ITestOutputHelper output)
     public void A_folder_loads_as_an_encoder_without_its_heads(string name, string recorded, string mask)
     {
         using DisposeScope scope = NewDisposeScope();
-        GoldenRecord golden = GoldenRecord.Read(Golden.FolderOf(name));
-        using Transformer model = Architectures.Load(Golden.FolderOf(name));
+        GoldenRecord golden = GoldenRecord.Read(GoldenFolder.Of(name));
+        using Transformer model = Architectures.Load(GoldenFolder.Of(name));
         model.eval();
         Tensor hidden = model.Encode(golden["input_ids"], golden[mask]);
         Assert.Null(golden.Compare(recorded, hidden).Problem);
@@ -81,8 +81,8 @@ public class ParityTests(ITestOutputHelper output)
     public void A_folder_loads_as_a_fusing_language_model_without_its_token_table(string name)
     {
         using DisposeScope scope = NewDisposeScope();
-        GoldenRecord golden = GoldenRecord.Read(Golden.FolderOf(name));
-        using LanguageModel model = Architectures.LoadLanguageModel(Golden.FolderOf(name));
+        GoldenRecord golden = GoldenRecord.Read(GoldenFolder.Of(name));
+        using LanguageModel model = Architectures.LoadLanguageModel(GoldenFolder.Of(name));
         model.eval();
         Assert.False(model.HasTokenEmbedding);
         Assert.Null(golden.Compare("embeds.last_hidden_state", model.Forward(null, golden["inputs_embeds"])).Problem);
@@ -100,7 +100,7 @@ public class ParityTests(ITestOutputHelper output)
     [InlineData("granite-tiny")]
     public void A_config_written_back_makes_the_same_model(string name)
     {
-        using Transformer model = Architectures.Load(Golden.FolderOf(name));
+        using Transformer model = Architectures.Load(GoldenFolder.Of(name));
         using Transformer again = Architectures.New(System.Text.Json.JsonSerializer.SerializeToElement(model.ConfigJson()));
         Assert.True(JsonNode.DeepEquals(model.ConfigJson(), again.ConfigJson()));
         Checkpoint.Load(again, Checkpoint.StateOf(model));

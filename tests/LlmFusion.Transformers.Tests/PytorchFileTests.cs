@@ -25,8 +25,8 @@ public sealed class PytorchFileTests : IDisposable
     [InlineData("roberta-tiny-bin-pickle")]
     public void Files_of_every_format_hold_the_weights_of_the_safetensors_file_bit_for_bit(string name)
     {
-        Dictionary<string, Tensor> expected = Safetensors.Read(Path.Combine(Golden.FolderOf("roberta-tiny"), "model.safetensors"));
-        Dictionary<string, Tensor> actual = PytorchFile.Read(Path.Combine(Golden.FolderOf(name), "pytorch_model.bin"));
+        Dictionary<string, Tensor> expected = Safetensors.Read(Path.Combine(GoldenFolder.Of("roberta-tiny"), "model.safetensors"));
+        Dictionary<string, Tensor> actual = PytorchFile.Read(Path.Combine(GoldenFolder.Of(name), "pytorch_model.bin"));
         Assert.Subset(actual.Keys.ToHashSet(), expected.Keys.ToHashSet());
         Assert.All(expected, item => Same(item.Value, actual[item.Key]));
     }

@@ -81,7 +81,7 @@ public sealed class VerificationTests : IDisposable
 
     private void CopyOf(string name)
     {
-        foreach (string file in Directory.GetFiles(Golden.FolderOf(name)))
+        foreach (string file in Directory.GetFiles(GoldenFolder.Of(name)))
             File.Copy(file, folder[Path.GetFileName(file)]);
     }
 }

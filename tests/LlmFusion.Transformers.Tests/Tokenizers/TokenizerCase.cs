@@ -21,7 +21,7 @@ public sealed class TokenizerCase : IDisposable
         Lines = [.. JsonLines(Path.Combine(Golden, name, "golden.jsonl.gz"))];
     }
 
-    public static string Golden => GoldenCase.FolderOf("tokenizers");
+    public static string Golden => GoldenFolder.Of("tokenizers");
 
     public string this[string file] => folder[file];
 
