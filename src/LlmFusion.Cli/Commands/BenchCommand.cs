@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.DataSets;
 using LlmFusion.Diagnostics;
@@ -9,7 +10,7 @@ namespace LlmFusion.Cli.Commands;
 /// <summary><c>bench</c>: how fast this machine is.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measure how fast this machine is") { Featurize() };
+    public static Command Create() => new("bench", "Measure how fast this machine is") { Featurize(), Embed() };
 
     private static Command Featurize()
     {
@@ -39,6 +40,38 @@ internal static class BenchCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    private static Command Embed()
+    {
+        Option<int> count = OptionValues.WholeNumber("--count", "How many sequences of random tokens, of lengths as SMILES have them", 256, 1);
+        Option<FileInfo?> sequences = new("--sequences") { Description = "JSON file with token sequences instead: a list of lists of ids from 0 to 766", HelpName = "FILE" };
+        Option<int?> threads = OptionValues.WholeNumber("--threads", "Threads (else as many as libtorch chooses)", 1);
+        Option<bool> json = new("--json") { Description = "Print JSON" };
+        Command command = new("embed", "Sequences per second of the embedding engine, and its share of this machine's matrix product rate") { count, sequences, threads, json };
+        HelpWithExamples.Set(command, ["./llmfusion bench embed", "./llmfusion bench embed --sequences tokens.json --threads 2 --json"],
+            ["RoBERTa of ChemBERTa's size (6 layers x 768) with random weights, class token. useful_fraction: the FLOPs that the", "tokens need in the full network, by seconds and by the matmul rate, which is measured between batches."]);
+        command.SetRun((parse, screen, stop) =>
+        {
+            IReadOnlyList<int[]> given = parse.GetValue(sequences) is { } file
+                ? JsonSerializer.Deserialize<int[][]>(File.ReadAllBytes(file.FullName)) ?? throw new UsageException($"{file}: got null, expected a list of lists of ids")
+                : EmbedBenchmark.RandomSequences(parse.GetValue(count));
+            using ProgressLine progress = screen.Progress("sequences", given.Count);
+            EmbedBenchmarkResult result = EmbedBenchmark.Run(given, parse.GetValue(threads), done => progress.Report(done), stop);
+            progress.Dispose();
+            if (parse.GetValue(json)) screen.Data(result.ToJson());
+            else Show(result, screen);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Show(EmbedBenchmarkResult result, Screen screen)
+    {
+        DataTable table = new("sequences", "tokens", "threads", "seconds", "sequences/s", "tokens/s", "matmul GFLOP/s", "useful");
+        table.Add(result.Sequences, result.Tokens, result.Threads, result.Seconds.ToString("F2", CultureInfo.InvariantCulture), result.SequencesPerSecond.ToString("F1", CultureInfo.InvariantCulture),
+            result.TokensPerSecond.ToString("N0", CultureInfo.InvariantCulture), result.MatmulGflops.ToString("F0", CultureInfo.InvariantCulture), $"{(100 * result.UsefulFraction).ToString("F0", CultureInfo.InvariantCulture)}%");
+        screen.Table(table);
     }
 
     private static void Show(FeaturizeBenchmarkResult result, Screen screen)
