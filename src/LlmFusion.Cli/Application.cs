@@ -83,6 +83,7 @@ internal static class Application
             DoctorCommand.Create(),
             DataCommand.Create(),
             FeaturizeCommand.Create(),
+            EmbedCommand.Create(),
             ModelsCommand.Create(),
             TrainCommand.Create(),
             EvaluateCommand.Create(),

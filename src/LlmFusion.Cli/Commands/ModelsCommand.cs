@@ -16,6 +16,7 @@ internal static class ModelsCommand
         List(),
         Info(),
         ModelsTokenizeCommand.Create(),
+        ModelsStoreCommand.Create(),
         ModelsVerifyCommand.Create(),
     };
 

@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Transformers.Hub;
 using LlmFusion.Transformers.Tokenizers;
 
 namespace LlmFusion.Cli.Commands;
@@ -17,7 +18,7 @@ internal static class ModelsTokenizeCommand
 
     public static Command Create()
     {
-        Argument<string> folder = new("FOLDER") { Description = "Folder with the model's tokenizer files" };
+        Argument<string> folder = new("FOLDER") { Description = "Folder with the model's tokenizer files, or a preset or repository id of the model hub" };
         Argument<string[]> texts = new("TEXT") { Description = "Texts", Arity = ArgumentArity.ZeroOrMore };
         Option<string?> file = new("--file") { Description = "File with one text a line instead of TEXT; - is stdin", HelpName = "FILE" };
         Option<string?> jsonLines = new("--jsonl")
@@ -44,7 +45,10 @@ internal static class ModelsTokenizeCommand
             string? lines = parse.GetValue(file), objects = parse.GetValue(jsonLines);
             if ((given.Length > 0 ? 1 : 0) + (lines is null ? 0 : 1) + (objects is null ? 0 : 1) != 1)
                 throw new UsageException("give one of TEXT, --file and --jsonl");
-            Tokenizer tokenizer = Tokenizer.Load(parse.GetValue(folder)!);
+            string model = parse.GetValue(folder)!;
+            using DownloadView view = new(screen);
+            Tokenizer tokenizer = Tokenizer.Load(Directory.Exists(model) ? model : new ModelHub().Get(model, progress: view.Show, cancellation: stop).Path);
+            view.Dispose();
             int? limit = parse.GetValue(maximum);
             if (limit < tokenizer.SpecialTokens)
                 throw new UsageException($"--max-length: got {limit}, expected at least the {tokenizer.SpecialTokens} special tokens of the model");

@@ -7,7 +7,7 @@ namespace LlmFusion.DataSets;
 /// <summary>Writes rows to a Parquet stream, one row group in memory at a time.</summary>
 internal sealed class ParquetTable
 {
-    private const int RowsPerGroup = 1 << 14;
+    private const int RowsPerGroup = 1 << 14, CellsPerGroup = 1 << 20;
 
     private readonly OutputColumn[] _columns;
     private readonly DataField[] _fields;
@@ -21,6 +21,7 @@ internal sealed class ParquetTable
         {
             ColumnKind.Real => new DataField<double>(c.Name, true),
             ColumnKind.Integer => new DataField<long>(c.Name, true),
+            ColumnKind.Single => new DataField<float>(c.Name, true),
             _ => (DataField)new DataField<string>(c.Name, true),
         })];
         _writer = ParquetWriter.CreateAsync(new ParquetSchema(_fields), stream).GetAwaiter().GetResult();
@@ -29,7 +30,8 @@ internal sealed class ParquetTable
     public void Add(IReadOnlyList<object?> row)
     {
         _rows.Add([.. row.Select((value, c) => Typed(value, _columns[c]))]);
-        if (_rows.Count == RowsPerGroup)
+        // A group is held in memory: of a wide table it has fewer rows.
+        if (_rows.Count == RowsPerGroup || (long)_rows.Count * _columns.Length >= CellsPerGroup)
             Flush();
     }
 
@@ -49,6 +51,7 @@ internal sealed class ParquetTable
             {
                 ColumnKind.Real => Run(group.WriteAsync<double>(field, Values<double?>(c))),
                 ColumnKind.Integer => Run(group.WriteAsync<long>(field, Values<long?>(c))),
+                ColumnKind.Single => Run(group.WriteAsync<float>(field, Values<float?>(c))),
                 _ => Run(group.WriteAsync(field, Values<string?>(c))),
             };
         }
@@ -72,6 +75,7 @@ internal sealed class ParquetTable
         (ColumnKind.Text, IFormattable number) => number.ToString(null, CultureInfo.InvariantCulture),
         (ColumnKind.Real, double.NaN or float.NaN) => null,
         (ColumnKind.Real, double or float or int or long) => Convert.ToDouble(value, CultureInfo.InvariantCulture),
+        (ColumnKind.Single, float number) => float.IsNaN(number) ? null : number,
         (ColumnKind.Integer, int or long) => Convert.ToInt64(value, CultureInfo.InvariantCulture),
         _ => throw new ArgumentException($"column {column.Name}: got {value.GetType().Name}, expected {column.Kind}", nameof(value)),
     };

@@ -15,6 +15,9 @@ public enum ColumnKind
 
     /// <summary>Whole numbers; null is missing.</summary>
     Integer,
+
+    /// <summary>Floating-point numbers of single precision; null is missing.</summary>
+    Single,
 }
 
 /// <summary>A column to write.</summary>

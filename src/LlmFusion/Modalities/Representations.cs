@@ -78,6 +78,29 @@ public sealed record Representations(
             options.Columns.Count + options.Vectors.Count == 0 ? NoNumbers : NumbersOf(row, canonical, options));
     }
 
+    /// <summary>The representations of a row, or why there are none.</summary>
+    /// <param name="row">A row of a file.</param>
+    /// <param name="options">What to compute.</param>
+    public static (DataRow Row, Representations? Of, RowError? Error) OfRow(DataRow row, RepresentationOptions options)
+    {
+        if (row.Sample is null) return (row, null, row.Error);
+        try
+        {
+            Representations representations = Of(row, options);
+            return !representations.AreEmpty
+                ? (row, representations, null)
+                : (row, null, row.Refuse(null, "a molecule without any of the model's modalities", $"at least one of {string.Join(", ", options.Modalities)}").Error);
+        }
+        catch (InvalidMoleculeException e)
+        {
+            return (row, null, row.RefuseMolecule(e.Reason).Error);
+        }
+        catch (DataFileException e)
+        {
+            return (row, null, e.Error);
+        }
+    }
+
     private static Dictionary<Modality, float[]> NumbersOf(DataRow row, string canonical, RepresentationOptions options)
     {
         Dictionary<Modality, float[]> numbers = [];

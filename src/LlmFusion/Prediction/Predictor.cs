@@ -81,7 +81,7 @@ public sealed class Predictor
     {
         // Parsing runs ahead on all cores while the network works on a chunk.
         IEnumerable<(DataRow Row, Representations? Of, RowError? Error)> represented =
-            MoleculeBatch.Select(rows, row => PreparedRows.Represent(row, _model.Inputs.Representation), ct: cancellation);
+            MoleculeBatch.Select(rows, row => Representations.OfRow(row, _model.Inputs.Representation), ct: cancellation);
         foreach ((DataRow Row, Representations? Of, RowError? Error)[] chunk in represented.Chunk(ChunkSize))
         {
             cancellation.ThrowIfCancellationRequested();

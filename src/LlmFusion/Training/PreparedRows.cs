@@ -35,7 +35,7 @@ public sealed record PreparedRows(IReadOnlyList<DataRow> Rows, IReadOnlyList<Rep
         List<Representations> representations = new(rows.Count);
         List<RowError> refused = [];
         int done = 0;
-        foreach ((DataRow row, Representations? of, RowError? error) in MoleculeBatch.Select(rows, row => Represent(row, options), ct: cancellation))
+        foreach ((DataRow row, Representations? of, RowError? error) in MoleculeBatch.Select(rows, row => Modalities.Representations.OfRow(row, options), ct: cancellation))
         {
             if (of is null)
             {
@@ -51,28 +51,5 @@ public sealed record PreparedRows(IReadOnlyList<DataRow> Rows, IReadOnlyList<Rep
         }
 
         return new PreparedRows(valid, representations, refused);
-    }
-
-    /// <summary>The representations of a row, or why there are none.</summary>
-    /// <param name="row">A row of a file.</param>
-    /// <param name="options">What to compute.</param>
-    public static (DataRow Row, Representations? Of, RowError? Error) Represent(DataRow row, RepresentationOptions options)
-    {
-        if (row.Sample is null) return (row, null, row.Error);
-        try
-        {
-            Representations representations = Modalities.Representations.Of(row, options);
-            return !representations.AreEmpty
-                ? (row, representations, null)
-                : (row, null, row.Refuse(null, "a molecule without any of the model's modalities", $"at least one of {string.Join(", ", options.Modalities)}").Error);
-        }
-        catch (InvalidMoleculeException e)
-        {
-            return (row, null, row.RefuseMolecule(e.Reason).Error);
-        }
-        catch (DataFileException e)
-        {
-            return (row, null, e.Error);
-        }
     }
 }

@@ -1,7 +1,7 @@
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace LlmFusion.Training;
+namespace LlmFusion;
 
 /// <summary>Where the tensors lie.</summary>
 public static class ComputeDevice
