@@ -15,9 +15,14 @@ namespace LlmFusion.Training;
 /// <param name="cancellation">Stops a download.</param>
 internal sealed class RunEncoders(RunConfig config, ModelHub hub, Action<TrainingEvent> observe, CancellationToken cancellation)
 {
-    /// <summary>Finds the pretrained encoders, before any data is read: a wrong name fails at once. Empty with random weights.</summary>
-    public Dictionary<Modality, FrozenEncoder> OpenPretrained() => config.Init == InitKind.Random ? []
-        : config.EncoderChoices().ToDictionary(c => c.Key, c => FrozenEncoder.Open(c.Value, Get(c.Value.Model, c.Value.Revision)));
+    /// <summary>Finds the pretrained models, before any data is read: a wrong name fails at once.</summary>
+    /// <returns>The encoders; none with random weights, which need a vocabulary first.</returns>
+    public Dictionary<Modality, FrozenEncoder> OpenPretrained()
+    {
+        if (config.Backbone is { } name) Architectures.RequireLanguageModel(Element(ConfigOf(EncoderChoice.Parse(name))));
+        return config.Init == InitKind.Random ? []
+            : config.EncoderChoices().ToDictionary(c => c.Key, c => FrozenEncoder.Open(c.Value, Get(c.Value.Model, c.Value.Revision)));
+    }
 
     /// <summary>Everything that makes inputs of representations.</summary>
     /// <param name="representation">What was computed of each molecule.</param>
@@ -58,7 +63,8 @@ internal sealed class RunEncoders(RunConfig config, ModelHub hub, Action<Trainin
         return FrozenEncoder.Random(choice, json, substitute);
     }
 
-    private JsonObject ConfigOf(EncoderChoice choice) => ModelPresets.Find(choice.Model)?.Config()
+    /// <summary>The architecture: of a preset without its checkpoint, where the weights are random.</summary>
+    private JsonObject ConfigOf(EncoderChoice choice) => (config.Init == InitKind.Random ? ModelPresets.Find(choice.Model)?.Config() : null)
         ?? JsonObject.Create(Architectures.ReadConfig(Get(choice.Model, choice.Revision).Path))!;
 
     private ModelFolder Get(string model, string? revision) => hub.Get(model, revision, progress => observe(new ModelProgress(progress)), cancellation);
