@@ -9,7 +9,7 @@ using Xunit;
 namespace LlmFusion.Tests.Training;
 
 /// <summary>Columns of the data and vectors from files as modalities, from training to prediction.</summary>
-public sealed class OwnModalityTests : IDisposable
+public sealed class OwnModalityTests : IDisposable, IClassFixture<OwnModalityTests.Trained>
 {
     private const string Molecules = """
         id,smiles,mw,tpsa,y
@@ -28,25 +28,12 @@ public sealed class OwnModalityTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
     private readonly RunConfig _config;
+    private readonly Trained _trained;
 
-    public OwnModalityTests()
+    public OwnModalityTests(Trained trained)
     {
-        string data = _folder.Write("data.csv", Molecules);
-        _config = new RunConfig
-        {
-            TrainFile = data,
-            ValidFile = data,
-            TestFile = data,
-            Targets = ["y"],
-            Modalities = ["smiles"],
-            Inputs = new() { ["props"] = "columns:mw,tpsa", ["img"] = $"vectors:{_folder.Write("vectors.csv", Vectors)}" },
-            Size = "tiny",
-            Epochs = 2,
-            BatchSize = 4,
-            WarmupSteps = 0,
-            LearningRate = 3e-3,
-            Device = "cpu",
-        };
+        _trained = trained;
+        _config = ConfigIn(_folder);
     }
 
     public void Dispose() => _folder.Dispose();
@@ -54,9 +41,8 @@ public sealed class OwnModalityTests : IDisposable
     [Fact]
     public void They_are_fused_saved_and_loaded_like_the_others()
     {
-        RunStarted? started = null;
-        TrainingSummary summary = TrainingRun.Run(_config, _folder["model"], resume: false, e => started = e as RunStarted ?? started, TestContext.Current.CancellationToken);
-        Assert.Equal((0, 3, 3), (started!.Missing["smiles"], started.Missing["props"], started.Missing["img"])); // one molecule in each of three parts
+        (TrainingSummary summary, RunStarted started) = (_trained.Summary, _trained.Started);
+        Assert.Equal((0, 3, 3), (started.Missing["smiles"], started.Missing["props"], started.Missing["img"])); // one molecule in each of three parts
         ModelManifest manifest = TrainedModel.ReadManifest(summary.Folder);
         Assert.Equal(["smiles", "props", "img"], manifest.Modalities.Select(m => m.Name));
         Assert.Equal(["mw", "tpsa"], manifest.Modalities[1].Columns!.Select(c => c.Name));
@@ -80,14 +66,13 @@ public sealed class OwnModalityTests : IDisposable
     {
         string rows = string.Concat(Enumerable.Range(1, 24).Select(i => FormattableString.Invariant($"{new string('C', i)},{i % 7},{i % 5},{i % 7 - 2 * (i % 5)}\n")));
         _folder.Write("data.csv", "smiles,mw,tpsa,y\n" + rows);
-        TrainingSummary summary = Run(_config with { Modalities = [], Inputs = new() { ["props"] = "columns:mw,tpsa" }, Epochs = 40, BatchSize = 8, Dropout = 0 }, "alone");
+        TrainingSummary summary = Run(_config with { Modalities = [], Inputs = new() { ["props"] = "columns:mw,tpsa" }, Epochs = 15, BatchSize = 4, Dropout = 0, LearningRate = 5e-3 }, "alone");
         Assert.True(summary.Manifest.Metrics.Find("test", "y", Comparison.Model)!.R2 > 0.9, $"R2 {summary.Manifest.Metrics.Find("test", "y", Comparison.Model)!.R2}");
     }
 
     [Fact]
     public void What_one_molecule_lacks_changes_no_other_molecule()
     {
-        Run(_config, "model");
         using TrainedModel model = Load();
         RowPrediction[] whole = Predict(model, Molecules), lacking = Predict(model, Molecules.Replace("a,CCO,46,20.2", "a,CCO,46,").Replace("b,CCCO", "b,CCCCCO"));
         Assert.All(lacking, p => Assert.True(p.Values is [var value] && float.IsFinite(value)));
@@ -101,9 +86,8 @@ public sealed class OwnModalityTests : IDisposable
     [Fact]
     public void Without_its_file_of_vectors_a_model_predicts_as_for_molecules_that_have_none()
     {
-        Run(_config, "model");
         _folder.Write("nobody.csv", "smiles,v0,v1,v2\nBr,1,1,1\n");
-        using TrainedModel without = TrainedModel.Load(_folder["model"]), nobody = TrainedModel.Load(_folder["model"], Sources("img", "nobody.csv")), with = Load();
+        using TrainedModel without = TrainedModel.Load(_trained.Summary.Folder), nobody = Load(Sources("img", "nobody.csv")), with = Load();
         RowPrediction[] expected = Predict(nobody, Molecules), got = Predict(without, Molecules), full = Predict(with, Molecules);
         for (int i = 0; i < got.Length; i++) Assert.Equal(expected[i].Values!, got[i].Values!);
         Assert.NotEqual(full[0].Values!, got[0].Values!);
@@ -121,7 +105,7 @@ public sealed class OwnModalityTests : IDisposable
         Assert.Contains("line 8", refused.Message);
         Assert.Contains("img", refused.Message);
         Run(_config with { Modalities = [], Inputs = new() { ["img"] = _config.Inputs["img"] }, SkipBadRows = true }, "model");
-        using TrainedModel model = Load();
+        using TrainedModel model = TrainedModel.Load(_folder["model"], Sources("img", "vectors.csv"));
         RowPrediction[] predictions = Predict(model, Molecules);
         Assert.Equal([false, false, false, false, false, false, true, false], predictions.Select(p => p.Values is null));
         Assert.Contains("without any of the model's modalities", predictions[6].Error!.Message);
@@ -140,13 +124,12 @@ public sealed class OwnModalityTests : IDisposable
     [Fact]
     public void Files_of_vectors_that_do_not_fit_the_model_are_refused()
     {
-        Run(_config, "model");
         _folder.Write("narrow.csv", "smiles,v0\nCCO,1\n");
-        ModelFolderException narrow = Assert.Throws<ModelFolderException>(() => TrainedModel.Load(_folder["model"], Sources("img", "narrow.csv")).Dispose());
+        ModelFolderException narrow = Assert.Throws<ModelFolderException>(() => Load(Sources("img", "narrow.csv")).Dispose());
         Assert.Contains("narrow.csv", narrow.Message);
         Assert.Contains("have 1 numbers, expected 3", narrow.Message);
-        Assert.Contains("img", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(_folder["model"], Sources("image", "narrow.csv")).Dispose()).Message);
-        Assert.Contains("no such file", Assert.Throws<DataFileException>(() => TrainedModel.Load(_folder["model"], Sources("img", "gone.csv")).Dispose()).Message);
+        Assert.Contains("img", Assert.Throws<ModelFolderException>(() => Load(Sources("image", "narrow.csv")).Dispose()).Message);
+        Assert.Contains("no such file", Assert.Throws<DataFileException>(() => Load(Sources("img", "gone.csv")).Dispose()).Message);
     }
 
     [Fact]
@@ -174,7 +157,7 @@ public sealed class OwnModalityTests : IDisposable
         Assert.Contains($"{_folder["data.csv"]}, line 4, column mw: found \"heavy\"", refused.Message);
         Assert.Contains("line 5, column mw", refused.Message);
         Assert.Equal(6, Run(_config with { SkipBadRows = true }, "model").Manifest.Data.Train);
-        using TrainedModel model = Load();
+        using TrainedModel model = TrainedModel.Load(_folder["model"]);
         RowPrediction[] predictions = Predict(model, broken);
         Assert.Equal([2, 3], predictions.Index().Where(p => p.Item.Values is null).Select(p => p.Index));
         Assert.Contains("line 4, column mw", predictions[2].Error!.Message);
@@ -182,7 +165,7 @@ public sealed class OwnModalityTests : IDisposable
 
     private TrainingSummary Run(RunConfig config, string name) => TrainingRun.Run(config, _folder[name], resume: false, _ => { }, TestContext.Current.CancellationToken);
 
-    private TrainedModel Load() => TrainedModel.Load(_folder["model"], Sources("img", "vectors.csv"));
+    private TrainedModel Load(ModelSources? sources = null) => TrainedModel.Load(_trained.Summary.Folder, sources ?? Sources("img", "vectors.csv"));
 
     private ModelSources Sources(string modality, string file) => new() { Vectors = new Dictionary<string, string> { [modality] = _folder[file] } };
 
@@ -190,5 +173,44 @@ public sealed class OwnModalityTests : IDisposable
     {
         using DataFile file = DataFile.Open(_folder.Write("molecules.csv", table));
         return [.. new Predictor(model, "cpu").Predict(file.Rows(), TestContext.Current.CancellationToken)];
+    }
+
+    private static RunConfig ConfigIn(TemporaryFolder folder)
+    {
+        string data = folder.Write("data.csv", Molecules);
+        return new RunConfig
+        {
+            TrainFile = data,
+            ValidFile = data,
+            TestFile = data,
+            Targets = ["y"],
+            Modalities = ["smiles"],
+            Inputs = new() { ["props"] = "columns:mw,tpsa", ["img"] = $"vectors:{folder.Write("vectors.csv", Vectors)}" },
+            Size = "tiny",
+            Epochs = 1,
+            BatchSize = 4,
+            WarmupSteps = 0,
+            LearningRate = 3e-3,
+            Device = "cpu",
+        };
+    }
+
+    /// <summary>A model with columns and vectors, trained once.</summary>
+    public sealed class Trained : IDisposable
+    {
+        private readonly TemporaryFolder _folder = new();
+
+        public Trained()
+        {
+            RunStarted? started = null;
+            Summary = TrainingRun.Run(ConfigIn(_folder), _folder["model"], resume: false, e => started = e as RunStarted ?? started, CancellationToken.None);
+            Started = started!;
+        }
+
+        public TrainingSummary Summary { get; }
+
+        public RunStarted Started { get; }
+
+        public void Dispose() => _folder.Dispose();
     }
 }

@@ -54,7 +54,7 @@ public sealed class PretrainedRunTests : IDisposable
             },
             Fingerprint = new() { Size = 64 },
             Size = "tiny",
-            Epochs = 2,
+            Epochs = 1,
             BatchSize = 4,
             WarmupSteps = 0,
             LearningRate = 3e-3,
@@ -116,7 +116,7 @@ public sealed class PretrainedRunTests : IDisposable
     [Fact]
     public void Other_weights_in_the_place_of_the_encoder_are_refused()
     {
-        string model = Run(_config with { Epochs = 1 }, "model").Summary.Folder, same = TinyCheckpoint.Copy(_folder["roberta"], _folder["same"]);
+        string model = Run(_config, "model").Summary.Folder, same = TinyCheckpoint.Copy(_folder["roberta"], _folder["same"]);
         TinyCheckpoint.Write(_folder["roberta"], "roberta", seed: 2);
         ModelFolderException refused = Assert.Throws<ModelFolderException>(() => TrainedModel.Load(model, Named(_folder["roberta"])).Dispose());
         Assert.Contains("encoder of smiles", refused.Message);
@@ -139,7 +139,7 @@ public sealed class PretrainedRunTests : IDisposable
     public void A_pretrained_language_model_fuses_and_is_trained_saved_and_loaded(string modelType, int width)
     {
         string backbone = TinyCheckpoint.Write(_folder["backbone"], modelType, seed: 7, width: width);
-        (TrainingSummary summary, _) = Run(_config with { Encoders = new() { ["smiles"] = _folder["roberta"] }, Backbone = backbone, Epochs = 1, Dropout = 0.2 }, "model");
+        (TrainingSummary summary, _) = Run(_config with { Encoders = new() { ["smiles"] = _folder["roberta"] }, Backbone = backbone, Dropout = 0.2 }, "model");
         ModelManifest manifest = TrainedModel.ReadManifest(summary.Folder);
         Assert.Equal(modelType, (string?)manifest.Backbone["model_type"]);
         if (modelType == "gpt2") Assert.Equal(0.2, (double?)manifest.Backbone["resid_pdrop"]);
@@ -172,7 +172,7 @@ public sealed class PretrainedRunTests : IDisposable
     {
         foreach (string folder in new[] { "roberta", "bart", "gpt2" })
             foreach (string file in Directory.EnumerateFiles(_folder[folder]).Where(f => Path.GetFileName(f) != "config.json")) File.Delete(file);
-        RunConfig config = _config with { Init = InitKind.Random, Backbone = _folder["gpt2"], Epochs = 1 };
+        RunConfig config = _config with { Init = InitKind.Random, Backbone = _folder["gpt2"] };
         List<string> substituted = [];
         TrainingSummary summary = TrainingRun.Run(config, _folder["model"], resume: false, e => substituted.AddRange(e is Substituted s ? [s.Text] : []), TestContext.Current.CancellationToken);
         Assert.Equal(3, substituted.Count);
@@ -187,7 +187,7 @@ public sealed class PretrainedRunTests : IDisposable
             Assert.All(loaded.Inputs.Frozen.Values, e => Assert.NotNull(e.Identity));
 
         // Encoders are written from memory after the training: bit for bit the same, however long it was.
-        TrainingSummary longer = Run(config with { Epochs = 3 }, "longer").Summary;
+        TrainingSummary longer = Run(config with { Epochs = 2 }, "longer").Summary;
         foreach (string modality in new[] { "smiles", "selfies", "text" })
             Assert.Equal(File.ReadAllBytes(_folder[$"model/encoders/{modality}/model.safetensors"]), File.ReadAllBytes(_folder[$"longer/encoders/{modality}/model.safetensors"]));
         Assert.NotEqual(Weights(summary.Folder), Weights(longer.Folder));
@@ -202,7 +202,7 @@ public sealed class PretrainedRunTests : IDisposable
         string commit = loopback.Publish(id, _folder["roberta"]);
         ModelHub hub = new(loopback.Options(_folder["cache"]));
         List<HubStage> stages = [];
-        RunConfig config = _config with { Encoders = new() { ["smiles"] = id }, Epochs = 1 };
+        RunConfig config = _config with { Encoders = new() { ["smiles"] = id } };
         TrainingSummary summary = TrainingRun.Run(config, _folder["model"], resume: false, e => stages.AddRange(e is ModelProgress p ? [p.Hub.Stage] : []), TestContext.Current.CancellationToken, hub);
         Assert.Contains(HubStage.Resolving, stages);
         ModalityEntry entry = TrainedModel.ReadManifest(summary.Folder).Modalities[0];
@@ -238,7 +238,7 @@ public sealed class PretrainedRunTests : IDisposable
     [Fact]
     public void A_model_folder_of_the_first_format_is_still_read()
     {
-        string model = Run(_config with { Encoders = [], Epochs = 1 }, "model").Summary.Folder, path = Path.Combine(model, TrainedModel.ManifestFile);
+        string model = Run(_config with { Encoders = [] }, "model").Summary.Folder, path = Path.Combine(model, TrainedModel.ManifestFile);
         double before = Mse(model);
         JsonObject manifest = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
         manifest["format_version"] = 1;
