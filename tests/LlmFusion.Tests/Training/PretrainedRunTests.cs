@@ -236,6 +236,22 @@ public sealed class PretrainedRunTests : IDisposable
     }
 
     [Fact]
+    public void A_run_without_pretrained_models_asks_nothing_of_the_hub()
+    {
+        string? endpoint = Environment.GetEnvironmentVariable("HF_ENDPOINT");
+        Environment.SetEnvironmentVariable("HF_ENDPOINT", "no address");
+        try
+        {
+            Run(_config with { Modalities = ["fingerprint"], Encoders = [] }, "model");
+            Assert.Contains("HF_ENDPOINT", Assert.Throws<HubException>(() => Run(_config, "other")).Message);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("HF_ENDPOINT", endpoint);
+        }
+    }
+
+    [Fact]
     public void A_model_folder_of_the_first_format_is_still_read()
     {
         string model = Run(_config with { Encoders = [] }, "model").Summary.Folder, path = Path.Combine(model, TrainedModel.ManifestFile);
