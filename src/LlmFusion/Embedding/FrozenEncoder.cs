@@ -94,8 +94,10 @@ public sealed class FrozenEncoder : IDisposable
         {
             Folder = folder,
             WeightsSha256 = sha256,
-            Identity = IdentityOf(sha256, config, [.. TokenizerFiles.Select(name => (Name: name, Path: Path.Combine(folder.Path, name))).Where(f => File.Exists(f.Path)).Select(f => (f.Name, File.ReadAllBytes(f.Path)))], pooling, maximum),
+            Identity = IdentityOf(sha256, config, [.. TokenizerFiles.Where(f => File.Exists(PathOf(f))).Select(f => (f, File.ReadAllBytes(PathOf(f))))], pooling, maximum),
         };
+
+        string PathOf(string file) => Path.Combine(folder.Path, file);
     }
 
     /// <summary>An encoder of an architecture with random weights from torch's generator, and a vocabulary of the training split: every real size runs offline.</summary>

@@ -63,13 +63,14 @@ public static class TrainingRun
 
         Directory.CreateDirectory(output);
         AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
-        manual_seed(config.Seed);
+        manual_seed(~config.Seed); // random encoders begin with other numbers than the model
         using EmbeddingStore? store = config.Store && frozen.Count > 0 ? EmbeddingStore.Open() : null;
         using InputEncoder encoder = encoders.Inputs(representation, prepared[Parts.Train].Representations, frozen);
         encoder.Use(store, device);
         Dictionary<string, SplitInputs> inputs = [];
         foreach ((string part, PreparedRows rows) in prepared) inputs[part] = Encode(part, rows, encoder, observe, cancellation);
         TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets);
+        manual_seed(config.Seed); // here: whether an encoder had to be loaded, or the store had all, must not change the model
         (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
         using AdamW optimizer = new(model.Network.named_parameters().Select(p => (p.name, p.parameter)), config.WeightDecay);

@@ -106,6 +106,18 @@ public sealed class EmbeddingEngineTests : IDisposable
         Assert.Contains("vocab_size", Assert.Throws<CheckpointException>(() => TinyCheckpoint.Open(folder)).Message);
     }
 
+    [Fact]
+    public void What_the_tokenizer_says_is_not_hidden_by_the_threads_that_it_ran_on()
+    {
+        string folder = TinyCheckpoint.Write(_folder["model"], "bart"), file = _folder["model/tokenizer.json"];
+        string four = string.Concat(Enumerable.Repeat("""{"SpecialToken": {"id": "<s>", "type_id": 0}}, """, 4));
+        string around = """{"type": "TemplateProcessing", "single": [FOUR{"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}}""";
+        File.WriteAllText(file, "{\"post_processor\": " + around.Replace("FOUR", four) + ", " + File.ReadAllText(file)[1..]);
+        using FrozenEncoder encoder = TinyCheckpoint.Open(folder, ",max-tokens=3");
+        Assert.Contains("4 special tokens", Assert.Throws<ArgumentOutOfRangeException>(
+            () => new EmbeddingEngine(encoder, null, CPU).Embed(["[C]", "[O]", "[N]"], cancellation: TestContext.Current.CancellationToken)).Message);
+    }
+
     private static float[]?[] OneByOne(string folder, FrozenEncoder encoder, string?[] texts)
     {
         using Transformer network = Architectures.Load(folder);
