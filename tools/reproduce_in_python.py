@@ -32,7 +32,8 @@ import transformers
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoModel, AutoTokenizer, RobertaModel
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModel, RobertaModel
 
 TOLERANCE = 1e-5
 START, END, UNKNOWN = 0, 2, 3  # ids in an encoder's own vocab.json
@@ -69,11 +70,13 @@ class SmilesEncoder:
         self.maximum = (frozen or manifest)["maximum_tokens"]
         own = frozen is None or frozen["substitute_vocabulary"]
         self.vocabulary = json.load(open(os.path.join(self.path, "vocab.json"), encoding="utf-8")) if own else None
-        self.tokenizer = None if own else AutoTokenizer.from_pretrained(self.path)
+        self.tokenizer = None if own else Tokenizer.from_file(os.path.join(self.path, "tokenizer.json"))  # the checkpoint's own
+        if self.tokenizer:
+            self.tokenizer.enable_truncation(self.maximum)
 
     def ids(self, smiles):
         if self.tokenizer:
-            return self.tokenizer(smiles, truncation=True, max_length=self.maximum)["input_ids"]
+            return self.tokenizer.encode(smiles).ids
         tokens = SMILES_TOKEN.findall(smiles)[: self.maximum - 2]
         return [START, *(self.vocabulary.get(token, UNKNOWN) for token in tokens), END]
 
