@@ -14,7 +14,9 @@ case ${1-} in -h | --help)
 Environment:
   LLMFUSION_DATA       the folder with qm9/ and chebi20/; tests that need them are skipped without it
   LLMFUSION_SLOW_TESTS=1
-                       also the tests that take minutes: whole data sets, publishing
+                       also the tests that take minutes: whole data sets, publishing, fuzzing
+  LLMFUSION_FUZZ_SECONDS, LLMFUSION_FUZZ_SEED
+                       how long damaged checkpoints are fuzzed for each format (20), and the seed that repeats a run
 
 Results are left in .setup/tests/. Exit code: 0 all passed, 1 a test failed, a test program crashed, or none ran.
 HELP

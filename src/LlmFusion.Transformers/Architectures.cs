@@ -40,8 +40,15 @@ public static class Architectures
         "gpt2" => new Gpt2(Gpt2Config.From(config), tokenEmbedding, initialize),
         "llama" => new Llama(LlamaConfig.From(config), tokenEmbedding, languageHead: false, initialize),
         "granite" => new Granite(GraniteConfig.From(config), tokenEmbedding, languageHead: false, initialize),
-        string other => throw new CheckpointException($"config.json: model_type is '{other}', which reads no embeddings; a language model is one of {string.Join(", ", LanguageModels)}"),
+        _ => throw NoLanguageModel(config),
     };
+
+    /// <summary>Fails where an architecture cannot fuse.</summary>
+    /// <exception cref="CheckpointException">It reads no embeddings, or as <see cref="New"/>.</exception>
+    public static void RequireLanguageModel(JsonElement config)
+    {
+        if (!LanguageModels.Contains(ShapeOf(config).ModelType)) throw NoLanguageModel(config);
+    }
 
     /// <summary>Loads the encoder that a Hugging Face folder holds: of a BART its encoder, of the others all but their heads.</summary>
     /// <exception cref="CheckpointException">A file is missing, damaged, of an unknown architecture, or does not fit.</exception>
@@ -104,4 +111,7 @@ public static class Architectures
             throw;
         }
     }
+
+    private static CheckpointException NoLanguageModel(JsonElement config) =>
+        new($"config.json: model_type is '{ModelType(config)}', which reads no embeddings; a language model is one of {string.Join(", ", LanguageModels)}");
 }

@@ -36,6 +36,8 @@ public sealed record BartConfig
     public double AttentionDropout { get; init; }
     /// <summary>Dropout inside the MLP: activation_dropout.</summary>
     public double ActivationDropout { get; init; }
+    /// <summary>Chance that training skips a layer: the larger of encoder_layerdrop and decoder_layerdrop. Above 0 the model can be used, not trained.</summary>
+    public double LayerDrop { get; init; }
     /// <summary>Token embeddings are multiplied by sqrt(d): scale_embedding.</summary>
     public bool ScaleEmbedding { get; init; }
     /// <summary>Standard deviation of new weights: init_std.</summary>
@@ -55,8 +57,6 @@ public sealed record BartConfig
         read.Refuse("add_final_layer_norm", true);
         read.Refuse("static_position_embeddings", true);
         read.Refuse("normalize_embedding", false);
-        foreach (string key in new[] { "encoder_layerdrop", "decoder_layerdrop" })
-            ConfigReader.Require(read.Number(key, 0) == 0, key, read.Number(key, 0), "0 (dropping layers is not implemented)");
         BartConfig standard = new();
         return new BartConfig
         {
@@ -73,6 +73,7 @@ public sealed record BartConfig
             Dropout = read.Number("dropout", standard.Dropout),
             AttentionDropout = read.Number("attention_dropout", standard.AttentionDropout),
             ActivationDropout = read.Number("activation_dropout", standard.ActivationDropout),
+            LayerDrop = Math.Max(read.Number("encoder_layerdrop", 0), read.Number("decoder_layerdrop", 0)),
             ScaleEmbedding = read.Flag("scale_embedding", standard.ScaleEmbedding),
             InitializerRange = read.Number("init_std", standard.InitializerRange),
             PadToken = read.Int("pad_token_id", standard.PadToken),
@@ -103,6 +104,8 @@ public sealed record BartConfig
         ["dropout"] = Dropout,
         ["attention_dropout"] = AttentionDropout,
         ["activation_dropout"] = ActivationDropout,
+        ["encoder_layerdrop"] = LayerDrop,
+        ["decoder_layerdrop"] = LayerDrop,
         ["scale_embedding"] = ScaleEmbedding,
         ["init_std"] = InitializerRange,
         ["pad_token_id"] = PadToken,
@@ -125,6 +128,7 @@ public sealed record BartConfig
         ConfigReader.Require(Dropout is >= 0 and < 1, "dropout", Dropout, "from 0 to below 1");
         ConfigReader.Require(AttentionDropout is >= 0 and < 1, "attention_dropout", AttentionDropout, "from 0 to below 1");
         ConfigReader.Require(ActivationDropout is >= 0 and < 1, "activation_dropout", ActivationDropout, "from 0 to below 1");
+        ConfigReader.Require(LayerDrop is >= 0 and < 1, "encoder_layerdrop", LayerDrop, "from 0 to below 1");
         ConfigReader.Require(InitializerRange > 0, "init_std", InitializerRange, "above 0");
         Activations.Of(Activation);
         return this;
@@ -321,6 +325,8 @@ public sealed class BartEncoder : Transformer
     /// <summary>norm(tokens + positions), before the first layer.</summary>
     internal Tensor Embed(Tensor inputIds, Embedding table)
     {
+        if (training && Config.LayerDrop > 0)
+            throw new NotSupportedException($"BART: training with encoder_layerdrop or decoder_layerdrop = {Config.LayerDrop} is not implemented");
         Tensor x = table.forward(inputIds);                                              // (N, L, d)
         if (Config.ScaleEmbedding)
             x = x * Math.Sqrt(Config.Width);

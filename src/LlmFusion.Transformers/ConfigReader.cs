@@ -21,6 +21,8 @@ internal sealed class ConfigReader
         this.modelType = modelType;
         if (Find("model_type") is JsonElement found && found.ToString() != modelType)
             throw new CheckpointException($"config.json: model_type is '{found}', expected '{modelType}'");
+        if (Find("quantization_config") is not null)
+            throw new CheckpointException("config.json: quantization_config: quantized weights are not implemented; take the checkpoint that was quantized");
     }
 
     private ConfigReader(JsonElement section, string modelType, string name)

@@ -3,9 +3,6 @@ namespace LlmFusion;
 /// <summary>The user's cache: what can be downloaded or computed again.</summary>
 public static class UserCache
 {
-    /// <summary>The environment variable that names the folder of pretrained models.</summary>
-    public const string ModelsVariable = "LLMFUSION_MODELS";
-
     /// <summary>The folder that <paramref name="variable"/> names, else <c>llmfusion/NAME</c> in the user's cache folder.</summary>
     public static string Folder(string name, string variable)
     {

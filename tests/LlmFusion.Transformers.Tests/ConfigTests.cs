@@ -63,10 +63,22 @@ public class ConfigTests
     [InlineData("{\"normalize_embedding\":false}", "normalize_embedding = false")]
     [InlineData("{\"static_position_embeddings\":true}", "static_position_embeddings")]
     [InlineData("{\"add_final_layer_norm\":true}", "add_final_layer_norm")]
-    [InlineData("{\"encoder_layerdrop\":0.1}", "encoder_layerdrop is 0.1")]
+    [InlineData("{\"encoder_layerdrop\":1.5}", "encoder_layerdrop is 1.5")]
+    [InlineData("{\"quantization_config\":{}}", "quantization_config")]
     [InlineData("{\"d_model\":1000}", "d_model is 1000")]
     public void What_bart_cannot_do_is_named(string json, string expected) =>
         Assert.Contains(expected, Assert.Throws<CheckpointException>(() => BartConfig.From(Json(json))).Message);
+
+    [Fact]
+    public void A_bart_with_layerdrop_can_be_used_and_not_trained()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using BartEncoder encoder = new(BartConfig.From(Json("{\"decoder_layerdrop\":0.1,\"d_model\":16,\"vocab_size\":9,\"encoder_layers\":1,\"decoder_layers\":1}")));
+        Tensor ids = tensor(new long[] { 0, 5, 2 }).view(1, 3);
+        Assert.Contains("0.1", Assert.Throws<NotSupportedException>(() => encoder.Encode(ids)).Message);
+        encoder.eval();
+        Assert.Equal([1, 3, 16], encoder.Encode(ids).shape);
+    }
 
     [Fact]
     public void Keys_that_change_nothing_are_ignored() =>

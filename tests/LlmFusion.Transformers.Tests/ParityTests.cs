@@ -120,6 +120,7 @@ public class ParityTests(ITestOutputHelper output)
     [InlineData("""{"model_type":"llama","num_attention_heads":4,"num_key_value_heads":3,"hidden_size":48}""", "num_key_value_heads is 3")]
     [InlineData("""{"model_type":"llama","num_attention_heads":5,"hidden_size":48}""", "hidden_size is 48")]
     [InlineData("""{"model_type":"granite","num_attention_heads":4,"hidden_size":48,"logits_scaling":0}""", "logits_scaling is 0")]
+    [InlineData("""{"model_type":"llama","num_attention_heads":4,"hidden_size":48,"partial_rotary_factor":0.5}""", "partial_rotary_factor is 0.5")]
     public void What_is_not_known_is_refused_by_name(string config, string named)
     {
         CheckpointException error = Assert.Throws<CheckpointException>(() => Architectures.New(System.Text.Json.JsonDocument.Parse(config).RootElement));

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
@@ -42,7 +43,9 @@ internal sealed class TrainingView(Screen screen) : IDisposable
             StopReason.EarlyStopping => "stopped early, as the validation loss no longer improved",
             _ => $"stopped by the user; go on with: ./llmfusion train --resume {summary.Folder}",
         };
-        screen.Data($"Best epoch {training.BestEpoch} of {training.Epochs}, {Minutes(training.Seconds)}; {end}.");
+        using Process self = Process.GetCurrentProcess();
+        string memory = string.Create(CultureInfo.InvariantCulture, $"{self.PeakWorkingSet64 / 1e9:F1} GB of memory at most");
+        screen.Data($"Best epoch {training.BestEpoch} of {training.Epochs}, {Minutes(training.Seconds)}, {memory}; {end}.");
         screen.Data($"Model  {summary.Folder}");
         foreach (string plot in summary.Plots) screen.Data($"Plot   {plot}");
     }

@@ -41,33 +41,36 @@ public sealed class VectorTable
     public static VectorTable Load(string path)
     {
         using RecordSource source = RecordSource.Open(path);
-        int smiles = Index(source.Columns, "smiles"), id = IdNames.Select(name => Index(source.Columns, name)).FirstOrDefault(i => i >= 0, -1);
+        string[] columns = [.. source.Columns.Select(c => c.Trim())];
+        int smiles = Index(columns, "smiles"), id = IdNames.Select(name => Index(columns, name)).FirstOrDefault(i => i >= 0, -1);
         int key = smiles >= 0 ? smiles : id;
-        if (key < 0) throw new DataFileException(new RowError(path, 0, null, $"the columns {string.Join(", ", source.Columns.Take(8))}", "a column smiles or id, and columns of numbers"));
-        int error = Index(source.Columns, "error");
-        int[] components = [.. Enumerable.Range(0, source.Columns.Count).Where(i => i != smiles && i != id && i != error)];
+        if (key < 0) throw new DataFileException(new RowError(path, 0, null, $"the columns {string.Join(", ", columns.Take(8))}", "a column smiles or id, and columns of numbers"));
+        int error = Index(columns, "error");
+        int[] components = [.. Enumerable.Range(0, columns.Length).Where(i => i != smiles && i != id && i != error)];
         if (components.Length == 0) throw new DataFileException(new RowError(path, 0, null, "no column besides the key", "columns of numbers"));
 
         Dictionary<string, float[]> vectors = new(StringComparer.Ordinal);
         foreach (SourceRecord record in source.Records())
         {
             if (record.Found is not null) throw new DataFileException(new RowError(path, record.Line, null, record.Found, record.Expected!));
+            if (record.Fields.Length != columns.Length) throw new DataFileException(new RowError(path, record.Line, null, $"{record.Fields.Length} fields", $"{columns.Length}, as in the header"));
             if (components.All(c => string.IsNullOrWhiteSpace(record.Fields[c]))) continue;
             float[] vector = new float[components.Length];
             for (int c = 0; c < vector.Length; c++)
             {
                 string text = record.Fields[components[c]];
                 if (!float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out vector[c]) || !float.IsFinite(vector[c]))
-                    throw new DataFileException(new RowError(path, record.Line, source.Columns[components[c]], RowError.Quote(text), "a number: every column besides smiles, id and error is a component of the vector"));
+                    throw new DataFileException(new RowError(path, record.Line, columns[components[c]], RowError.Quote(text), "a number: every column besides smiles, id and error is a component of the vector"));
             }
 
             string name = record.Fields[key].Trim();
+            if (name.Length == 0) throw new DataFileException(new RowError(path, record.Line, columns[key], "nothing", "the molecule that the vector belongs to"));
             if (!vectors.TryAdd(name, vector) && !vectors[name].AsSpan().SequenceEqual(vector))
-                throw new DataFileException(new RowError(path, record.Line, source.Columns[key], $"{RowError.Quote(name)} again, with another vector", "one vector a molecule"));
+                throw new DataFileException(new RowError(path, record.Line, columns[key], $"{RowError.Quote(name)} again, with another vector", "one vector a molecule"));
         }
 
         if (smiles >= 0) AddCanonical(vectors);
-        return new VectorTable(path, vectors, [.. components.Select(c => source.Columns[c])], smiles >= 0);
+        return new VectorTable(path, vectors, [.. components.Select(c => columns[c])], smiles >= 0);
     }
 
     /// <summary>A molecule's vector, null where the file has none.</summary>
@@ -92,10 +95,5 @@ public sealed class VectorTable
         using (molecule) return molecule.CanonicalSmiles;
     }
 
-    private static int Index(IReadOnlyList<string> columns, string name)
-    {
-        for (int i = 0; i < columns.Count; i++)
-            if (columns[i].Equals(name, StringComparison.OrdinalIgnoreCase)) return i;
-        return -1;
-    }
+    private static int Index(string[] columns, string name) => Array.FindIndex(columns, c => c.Equals(name, StringComparison.OrdinalIgnoreCase));
 }

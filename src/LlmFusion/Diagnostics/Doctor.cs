@@ -3,6 +3,8 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Embedding;
+using LlmFusion.Transformers.Hub;
 using TorchSharp;
 
 namespace LlmFusion.Diagnostics;
@@ -107,15 +109,13 @@ public static class Doctor
     {
         string data = Path.GetFullPath(Catalog.Folder);
         List<string> sets = [.. Catalog.Entries.Select(e => e.Name).Where(n => Directory.Exists(Path.Combine(data, n)))];
-        string models = UserCache.Folder("models", UserCache.ModelsVariable);
-        List<string> checkpoints = Directory.Exists(models)
-            ? [.. Directory.EnumerateFiles(models, "config.json", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 3 })
-                .Select(f => Path.GetRelativePath(models, Path.GetDirectoryName(f)!)).Order(StringComparer.Ordinal)]
-            : [];
+        HubOptions hub = HubOptions.FromEnvironment();
+        string store = EmbeddingStore.DefaultPath;
         return
         [
             new KnownFolder("data", data, Directory.Exists(data), sets, Catalog.FolderVariable),
-            new KnownFolder("models", models, Directory.Exists(models), checkpoints, UserCache.ModelsVariable),
+            new KnownFolder("models", hub.Cache, Directory.Exists(hub.Cache), [.. new ModelHub(hub).Cached().Select(m => m.Id)], "HF_HUB_CACHE"),
+            new KnownFolder("embeddings", Path.GetDirectoryName(store)!, File.Exists(store), File.Exists(store) ? [Path.GetFileName(store)] : [], EmbeddingStore.FolderVariable),
         ];
     }
 

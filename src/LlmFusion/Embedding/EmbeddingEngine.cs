@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using System.Text;
 using LlmFusion.Transformers.Tokenizers;
@@ -72,7 +73,7 @@ public sealed class EmbeddingEngine(FrozenEncoder encoder, EmbeddingStore? store
 
     private void Compute(List<string> texts, int[] missing, Embedded?[] embedded, long? filed, byte[][] keys, Action<int>? progress, CancellationToken cancellation)
     {
-        TokenizedText[] tokenized = [.. missing.AsParallel().AsOrdered().WithCancellation(cancellation).Select(i => encoder.Tokenize(texts[i]))];
+        TokenizedText[] tokenized = Tokenize([.. missing.Select(i => texts[i])], cancellation);
         // Texts that differ may have the same tokens, all the more where they were cut off.
         Dictionary<int[], List<int>> places = new(new SameIds());
         List<int[]> sequences = [];
@@ -122,6 +123,20 @@ public sealed class EmbeddingEngine(FrozenEncoder encoder, EmbeddingStore? store
             if (unsaved.Count > 0) store!.Add(filed!.Value, unsaved);
             unsaved.Clear();
             sinceSaved.Restart();
+        }
+    }
+
+    private TokenizedText[] Tokenize(string[] texts, CancellationToken cancellation)
+    {
+        try
+        {
+            return [.. texts.AsParallel().AsOrdered().WithCancellation(cancellation).Select(encoder.Tokenize)];
+        }
+        catch (AggregateException e)
+        {
+            // Its reason, as if one thread had done it.
+            ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions[0]);
+            throw;
         }
     }
 

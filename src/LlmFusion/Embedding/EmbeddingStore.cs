@@ -17,7 +17,7 @@ public sealed record Embedded(float[] Vector, int Dropped);
 public sealed record StoredEncoder(string Encoder, string Identity, int Width, long Vectors, long Bytes);
 
 /// <summary>The embedding store cannot be used; the message names its file and the way out.</summary>
-public sealed class EmbeddingStoreException(string path, string reason, Exception inner) : Exception($"{path}: {reason}", inner);
+public sealed class EmbeddingStoreException(string path, string reason, Exception? inner = null) : Exception($"{path}: {reason}", inner);
 
 /// <summary>
 /// Embeddings of frozen encoders in one SQLite file, by encoder and input: what was computed once is never computed again.
@@ -57,12 +57,11 @@ public sealed class EmbeddingStore : IDisposable
             store.Guard(() =>
             {
                 connection.Open();
+                RefuseForeign();
                 // Large pages hold a vector of 768 floats whole; readers do not wait for a writer.
                 store.Execute("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
                 using SqliteTransaction transaction = connection.BeginTransaction(deferred: false);
-                long version = store.Scalar("PRAGMA user_version");
-                if (version > SchemaVersion) throw new EmbeddingStoreException(path, $"was written by a newer program (schema {version}, this one knows {SchemaVersion}); update LlmFusion, or use --no-store", new NotSupportedException());
-                if (version == 0)
+                if (store.Scalar("PRAGMA user_version") == 0)
                     store.Execute($"""
                         CREATE TABLE encoders (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, name TEXT NOT NULL, width INTEGER NOT NULL);
                         CREATE TABLE vectors (encoder INTEGER NOT NULL REFERENCES encoders (id), input BLOB NOT NULL, dropped INTEGER NOT NULL, vector BLOB NOT NULL);
@@ -78,6 +77,17 @@ public sealed class EmbeddingStore : IDisposable
         {
             store.Dispose();
             throw;
+        }
+
+        // Before anything is written; in one statement, so that another process may be making the file at this moment.
+        void RefuseForeign()
+        {
+            using SqliteCommand command = store.Command("SELECT (SELECT user_version FROM pragma_user_version), COUNT(*), COALESCE(SUM(name = 'encoders'), 0) FROM sqlite_master");
+            using SqliteDataReader reader = command.ExecuteReader();
+            reader.Read();
+            (long version, bool empty, bool ours) = (reader.GetInt64(0), reader.GetInt64(1) == 0, reader.GetInt64(2) == 1);
+            if (!(version == 0 ? empty : ours)) throw new EmbeddingStoreException(path, $"is a database of another program; name another folder in {FolderVariable}, or use --no-store");
+            if (version > SchemaVersion) throw new EmbeddingStoreException(path, $"was written by a newer program (schema {version}, this one knows {SchemaVersion}); update LlmFusion, or use --no-store");
         }
     }
 
@@ -134,7 +144,7 @@ public sealed class EmbeddingStore : IDisposable
     /// <summary>What the store holds, largest first.</summary>
     public IReadOnlyList<StoredEncoder> Report() => Guard(() =>
     {
-        using SqliteCommand command = Command("SELECT name, identity, width, COUNT(vector), COALESCE(SUM(LENGTH(vector)), 0) AS bytes FROM encoders LEFT JOIN vectors ON encoder = id GROUP BY id ORDER BY bytes DESC, name");
+        using SqliteCommand command = Command("SELECT name, identity, width, COUNT(vector), SUM(LENGTH(vector)) AS bytes FROM encoders JOIN vectors ON encoder = id GROUP BY id ORDER BY bytes DESC, name");
         using SqliteDataReader reader = command.ExecuteReader();
         List<StoredEncoder> encoders = [];
         while (reader.Read())
@@ -143,24 +153,19 @@ public sealed class EmbeddingStore : IDisposable
     });
 
     /// <summary>Forgets embeddings and gives their room back.</summary>
-    /// <param name="name">An encoder's name or the beginning of its identity; null: all.</param>
+    /// <param name="name">An encoder's name or the beginning of its identity, from 8 digits; null: all.</param>
     /// <returns>How many vectors went.</returns>
     public long Clear(string? name = null) => Guard(() =>
     {
-        const string which = "($name IS NULL OR name = $name OR (LENGTH($name) >= 8 AND identity LIKE $name || '%'))";
-        using SqliteTransaction transaction = _connection.BeginTransaction(deferred: false);
-        int vectors = 0;
-        foreach (string statement in new[] { $"DELETE FROM vectors WHERE encoder IN (SELECT id FROM encoders WHERE {which})", $"DELETE FROM encoders WHERE {which}" })
-        {
-            using SqliteCommand command = Command(statement);
-            command.Parameters.AddWithValue("$name", (object?)name ?? DBNull.Value);
-            int rows = command.ExecuteNonQuery();
-            if (statement.Contains("vectors", StringComparison.Ordinal)) vectors = rows;
-        }
-
-        transaction.Commit();
+        // The encoders' own rows stay: a run that goes on meanwhile must not find its number given to another one.
+        using SqliteCommand command = Command("""
+            DELETE FROM vectors WHERE encoder IN
+                (SELECT id FROM encoders WHERE $name IS NULL OR name = $name OR (LENGTH($name) >= 8 AND SUBSTR(identity, 1, LENGTH($name)) = $name))
+            """);
+        command.Parameters.AddWithValue("$name", (object?)name ?? DBNull.Value);
+        long vectors = command.ExecuteNonQuery();
         Execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);");
-        return (long)vectors;
+        return vectors;
     });
 
     /// <inheritdoc/>

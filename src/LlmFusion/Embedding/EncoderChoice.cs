@@ -23,9 +23,10 @@ public sealed record EncoderChoice
     public static EncoderChoice Parse(string text)
     {
         string[] parts = text.Split(',', StringSplitOptions.TrimEntries);
-        int at = parts[0].LastIndexOf('@');
-        EncoderChoice choice = new() { Model = at > 0 ? parts[0][..at] : parts[0], Revision = at > 0 ? parts[0][(at + 1)..] : null };
-        if (choice.Model.Length == 0) throw new ArgumentException($"encoder: got '{text}', expected MODEL[@REVISION][,pooling=class|mean][,max-tokens=N]");
+        // A path is a folder's, which has no revisions, and may hold an @.
+        int at = parts[0].StartsWith('/') || parts[0].StartsWith('.') || parts[0].StartsWith('~') ? -1 : parts[0].LastIndexOf('@');
+        EncoderChoice choice = new() { Model = at >= 0 ? parts[0][..at] : parts[0], Revision = at >= 0 ? parts[0][(at + 1)..] : null };
+        if (choice.Model.Length == 0 || choice.Revision?.Length == 0) throw new ArgumentException($"encoder: got '{text}', expected MODEL[@REVISION][,pooling=class|mean][,max-tokens=N]");
         foreach (string part in parts.Skip(1))
         {
             choice = part.Split('=', 2) switch

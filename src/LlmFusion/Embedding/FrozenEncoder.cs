@@ -94,7 +94,7 @@ public sealed class FrozenEncoder : IDisposable
         {
             Folder = folder,
             WeightsSha256 = sha256,
-            Identity = IdentityOf(sha256, config, [.. TokenizerFiles.Select(f => Path.Combine(folder.Path, f)).Where(File.Exists).Select(File.ReadAllBytes)], pooling, maximum),
+            Identity = IdentityOf(sha256, config, [.. TokenizerFiles.Select(name => (Name: name, Path: Path.Combine(folder.Path, name))).Where(f => File.Exists(f.Path)).Select(f => (f.Name, File.ReadAllBytes(f.Path)))], pooling, maximum),
         };
     }
 
@@ -156,15 +156,15 @@ public sealed class FrozenEncoder : IDisposable
         {
             Substitute = tokenizer,
             WeightsSha256 = sha256,
-            Identity = sha256 is null ? null : IdentityOf(sha256, config, [Encoding.UTF8.GetBytes(tokenizer.Vocabulary.ToJson())], pooling, tokenizer.MaximumTokens),
+            Identity = sha256 is null ? null : IdentityOf(sha256, config, [("vocab.json", Encoding.UTF8.GetBytes(tokenizer.Vocabulary.ToJson()))], pooling, tokenizer.MaximumTokens),
         };
 
-    private static string IdentityOf(string weights, JsonElement config, byte[][] tokenizer, PoolingKind pooling, int maximumTokens)
+    private static string IdentityOf(string weights, JsonElement config, (string Name, byte[] Bytes)[] tokenizer, PoolingKind pooling, int maximumTokens)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         // The first line changes whenever the same input would give other numbers.
         hash.AppendData(Encoding.UTF8.GetBytes($"embedding 1\n{weights}\n{pooling}\n{maximumTokens}\n{config.GetRawText()}\n"));
-        foreach (byte[] file in tokenizer) hash.AppendData(SHA256.HashData(file));
+        foreach ((string name, byte[] bytes) in tokenizer) hash.AppendData(Encoding.UTF8.GetBytes($"{name} {Convert.ToHexStringLower(SHA256.HashData(bytes))}\n"));
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 

@@ -100,6 +100,6 @@ public sealed partial record Modality
     private static Modality? Find(string text) =>
         BuiltIn.FirstOrDefault(m => m.Name.Equals(text, StringComparison.OrdinalIgnoreCase) || m.Abbreviation.Equals(text, StringComparison.OrdinalIgnoreCase));
 
-    [GeneratedRegex("^[a-z][a-z0-9_]{0,31}$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^[a-z][a-z0-9_]{0,31}\z", RegexOptions.CultureInvariant)]
     private static partial Regex NamePattern();
 }

@@ -10,14 +10,19 @@ namespace LlmFusion.Training;
 
 /// <summary>Makes what a run fuses and fuses with: frozen encoders, vocabularies, scalers, the language model.</summary>
 /// <param name="config">A checked configuration.</param>
-/// <param name="hub">Where pretrained models come from.</param>
+/// <param name="hub">Where pretrained models come from; null: as Hugging Face's variables say.</param>
 /// <param name="observe">Receives what happens.</param>
 /// <param name="cancellation">Stops a download.</param>
-internal sealed class RunEncoders(RunConfig config, ModelHub hub, Action<TrainingEvent> observe, CancellationToken cancellation)
+internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<TrainingEvent> observe, CancellationToken cancellation)
 {
-    /// <summary>Finds the pretrained encoders, before any data is read: a wrong name fails at once. Empty with random weights.</summary>
-    public Dictionary<Modality, FrozenEncoder> OpenPretrained() => config.Init == InitKind.Random ? []
-        : config.EncoderChoices().ToDictionary(c => c.Key, c => FrozenEncoder.Open(c.Value, Get(c.Value.Model, c.Value.Revision)));
+    /// <summary>Finds the pretrained models, before any data is read: a wrong name fails at once.</summary>
+    /// <returns>The encoders; none with random weights, which need a vocabulary first.</returns>
+    public Dictionary<Modality, FrozenEncoder> OpenPretrained()
+    {
+        if (config.Backbone is { } name) Architectures.RequireLanguageModel(Element(ConfigOf(EncoderChoice.Parse(name))));
+        return config.Init == InitKind.Random ? []
+            : config.EncoderChoices().ToDictionary(c => c.Key, c => FrozenEncoder.Open(c.Value, Get(c.Value.Model, c.Value.Revision)));
+    }
 
     /// <summary>Everything that makes inputs of representations.</summary>
     /// <param name="representation">What was computed of each molecule.</param>
@@ -52,16 +57,19 @@ internal sealed class RunEncoders(RunConfig config, ModelHub hub, Action<Trainin
     {
         JsonObject json = ConfigOf(choice);
         TransformerShape shape = Architectures.ShapeOf(Element(json));
+        if (choice.MaximumTokens > shape.MaximumLength)
+            throw new ArgumentException($"max-tokens of {choice.Model}: got {choice.MaximumTokens}, expected at most the {shape.MaximumLength} that the model can read");
         int longest = Math.Min(choice.MaximumTokens ?? ModelPresets.Find(choice.Model)?.MaximumTokens ?? int.MaxValue, shape.MaximumLength);
         InputTokenizer substitute = InputTokenizer.Build(modality, train, longest, limit: shape.VocabSize);
         observe(new Substituted($"{modality}: {choice.Model} has random weights and a substitute vocabulary of {substitute.Vocabulary.Count} tokens from the training split"));
         return FrozenEncoder.Random(choice, json, substitute);
     }
 
-    private JsonObject ConfigOf(EncoderChoice choice) => ModelPresets.Find(choice.Model)?.Config()
+    /// <summary>The architecture: of a preset without its checkpoint, where the weights are random.</summary>
+    private JsonObject ConfigOf(EncoderChoice choice) => (config.Init == InitKind.Random ? ModelPresets.Find(choice.Model)?.Config() : null)
         ?? JsonObject.Create(Architectures.ReadConfig(Get(choice.Model, choice.Revision).Path))!;
 
-    private ModelFolder Get(string model, string? revision) => hub.Get(model, revision, progress => observe(new ModelProgress(progress)), cancellation);
+    private ModelFolder Get(string model, string? revision) => (hub ?? new ModelHub()).Get(model, revision, progress => observe(new ModelProgress(progress)), cancellation);
 
     /// <summary>The run's dropout in a GPT-2; Llama and Granite were made to be trained without.</summary>
     private JsonObject WithDropout(JsonObject json)

@@ -43,7 +43,7 @@ public static class TrainingRun
         Device device = ComputeDevice.Resolve(config.Device);
         TrainingCheckpoint checkpoint = new(output);
         Prepare(output, checkpoint, resume);
-        RunEncoders encoders = new(config, hub ?? new ModelHub(), observe, cancellation);
+        RunEncoders encoders = new(config, hub, observe, cancellation);
         Dictionary<Modality, FrozenEncoder> frozen = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
         config = config with { Targets = [.. splits.Targets] };
@@ -137,13 +137,17 @@ public static class TrainingRun
     /// <summary>A misspelt column must not look like one that is blank everywhere, and a target must not be its own input.</summary>
     private static void RequireColumns(RepresentationOptions representation, DataSplits splits)
     {
+        TableLayout[] layouts = [.. splits.InOrder().SelectMany(s => s.Rows).Select(r => r.Layout).Distinct()];
         foreach ((Modality modality, IReadOnlyList<string> columns) in representation.Columns)
             foreach (string column in columns)
-            {
-                if (splits.Targets.Contains(column)) throw new ArgumentException($"modality {modality}: column {column} is a target, expected other columns");
-                if (splits.InOrder().SelectMany(s => s.Rows).FirstOrDefault(r => r.Layout.IndexOf(column) < 0) is { } row)
-                    throw new DataFileException(new RowError(row.Layout.File, 0, null, $"no column {column} for the modality {modality}", $"it among {string.Join(", ", row.Layout.Columns)}"));
-            }
+                foreach (TableLayout layout in layouts)
+                {
+                    // A target may have been found in a column of another case.
+                    if (layout.IndexOf(column) is var place && place < 0)
+                        throw new DataFileException(new RowError(layout.File, 0, null, $"no column {column} for the modality {modality}", $"it among {string.Join(", ", layout.Columns)}"));
+                    if (splits.Targets.Contains(column) || layout.TargetColumns.Contains(place))
+                        throw new ArgumentException($"modality {modality}: column {column} is a target, expected other columns");
+                }
     }
 
     /// <summary>A molecule of which nothing is left (its only text had no token) is refused.</summary>

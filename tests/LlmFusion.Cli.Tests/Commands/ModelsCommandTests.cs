@@ -14,23 +14,18 @@ public sealed class ModelsCommandTests : IDisposable
 {
     private const string Id = "lab/tiny";
 
-    private static readonly string[] Variables =
-        ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
-
     private readonly CommandLine cli = new();
     private readonly LoopbackHub server = new();
-    private readonly string?[] before = [.. Variables.Select(name => Environment.GetEnvironmentVariable(name))];
+    private readonly HubEnvironment environment;
 
     public ModelsCommandTests()
     {
-        foreach (string name in Variables) Environment.SetEnvironmentVariable(name, null);
-        Environment.SetEnvironmentVariable("HF_HOME", cli["hf"]);
-        Environment.SetEnvironmentVariable("HF_ENDPOINT", server.Endpoint);
+        environment = new HubEnvironment(cli["hf"], server.Endpoint, cli["store"]);
     }
 
     public void Dispose()
     {
-        foreach ((string name, string? value) in Variables.Zip(before)) Environment.SetEnvironmentVariable(name, value);
+        environment.Dispose();
         server.Dispose();
         cli.Dispose();
     }
