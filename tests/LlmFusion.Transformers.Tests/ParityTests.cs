@@ -117,6 +117,7 @@ public class ParityTests(ITestOutputHelper output)
     [InlineData("""{"model_type":5}""", "missing")]
     [InlineData("""{"model_type":"llama","num_attention_heads":4,"hidden_size":48,"rope_scaling":{"rope_type":"yarn","factor":2}}""", "'yarn'")]
     [InlineData("""{"model_type":"llama","num_attention_heads":4,"hidden_size":48,"rope_scaling":{"type":"linear"}}""", "factor is missing")]
+    [InlineData("""{"model_type":"llama","num_attention_heads":4,"hidden_size":48,"rope_parameters":{"rope_type":"default","partial_rotary_factor":0.5}}""", "partial_rotary_factor is 0.5")]
     [InlineData("""{"model_type":"llama","num_attention_heads":4,"num_key_value_heads":3,"hidden_size":48}""", "num_key_value_heads is 3")]
     [InlineData("""{"model_type":"llama","num_attention_heads":5,"hidden_size":48}""", "hidden_size is 48")]
     [InlineData("""{"model_type":"granite","num_attention_heads":4,"hidden_size":48,"logits_scaling":0}""", "logits_scaling is 0")]
