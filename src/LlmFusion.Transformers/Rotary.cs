@@ -42,8 +42,6 @@ public sealed record RotaryConfig
         ConfigReader.Require(standard.Theta > 0, "rope_theta", standard.Theta, "above 0");
         double partial = scaling.Number("partial_rotary_factor", read.Number("partial_rotary_factor", 1));
         ConfigReader.Require(partial == 1, "partial_rotary_factor", partial, "1 (rotating a part of the channels is not implemented)");
-        double share = scaling.Number("partial_rotary_factor", read.Number("partial_rotary_factor", 1));
-        ConfigReader.Require(share == 1, "partial_rotary_factor", share, "1 (rotating a part of each head is not implemented)");
         // Before transformers 4.43 the key was "type".
         string type = scaling.Text("rope_type", scaling.Text("type", "default"));
         switch (type)
