@@ -310,7 +310,8 @@ public sealed class BartEncoder : Transformer
         key = key.StartsWith("model.", StringComparison.Ordinal) ? key["model.".Length..] : key;
         if (key == "shared.weight")
             return "embed_tokens.weight";
-        if (key.StartsWith("decoder.", StringComparison.Ordinal) || key is "final_logits_bias" or "lm_head.weight")
+        // The first fairseq conversions had a version in each half.
+        if (key.StartsWith("decoder.", StringComparison.Ordinal) || key is "final_logits_bias" or "lm_head.weight" or "encoder.version" || TaskHeads.HaveOne(key))
             return null;
         return key.StartsWith("encoder.", StringComparison.Ordinal) ? key["encoder.".Length..] : key;
     }
@@ -506,6 +507,7 @@ public sealed class Bart : nn.Module
             "encoder.embed_tokens.weight" or "decoder.embed_tokens.weight" => "shared.weight",
             "lm_head.weight" => Config.TieWordEmbeddings ? "shared.weight" : null,
             "final_logits_bias" => logitsBias is null ? null : key,
+            "encoder.version" or "decoder.version" => null,
             _ => key,
         };
     }

@@ -88,6 +88,9 @@ internal sealed class ConfigReader
         ? throw new CheckpointException($"config.json: {key} is missing, expected a number")
         : Number(key, 0);
 
+    /// <summary>An integer that must be given.</summary>
+    public int NeededInt(string key) => IntOrNull(key) ?? throw new CheckpointException($"config.json: {key} is missing, expected an integer");
+
     /// <summary>A section of keys; null where there is none.</summary>
     public ConfigReader? Section(string key) => Find(key) is JsonElement value ? new ConfigReader(value, modelType, key) : null;
 

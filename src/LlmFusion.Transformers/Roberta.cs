@@ -166,7 +166,7 @@ internal sealed class RobertaEmbeddings : nn.Module<Tensor, Tensor>
 }
 
 /// <summary>Queries, keys and values, and their attention.</summary>
-internal sealed class RobertaSelfAttention : nn.Module
+internal sealed class RobertaSelfAttention : nn.Module<Tensor, Tensor?, Tensor>
 {
     [ComponentName(Name = "query")]
     private readonly Linear query;
@@ -194,10 +194,37 @@ internal sealed class RobertaSelfAttention : nn.Module
         Initialization.Normal(value.weight, std);
     }
 
-    /// <param name="asking">(N, L, d): all tokens, or those whose result is wanted.</param>
+    public override Tensor forward(Tensor x, Tensor? mask) => Of(x, x, mask);            // (N, L, d); null or (N, 1, 1, L)
+
+    /// <summary>
+    /// The first token's alone. With one query, neither keys nor values are needed:
+    /// q . (W_k x_t) = (W_k^T q) . x_t, and sum_t a_t W_v x_t = W_v sum_t a_t x_t. What a key's bias adds is the same for all
+    /// tokens, so the softmax does not see it; the value's bias stays, as the a_t add up to one.
+    /// </summary>
+    /// <param name="x">(N, L, d)</param>
+    /// <param name="mask">Null or (N, 1, 1, L).</param>
+    /// <returns>(N, 1, d)</returns>
+    public Tensor ClassToken(Tensor x, Tensor? mask)
+    {
+        Tensor first = x.narrow(1, 0, 1);                                                // (N, 1, d)
+        // Dropped weights do not add up to one.
+        if (training && dropout > 0)
+            return Of(first, x, mask);
+        long width = x.shape[2], headWidth = width / heads;
+        Tensor q = query.forward(first).view(-1, heads, headWidth).transpose(0, 1) * (1 / Math.Sqrt(headWidth)); // (H, N, d_head)
+        Tensor asked = matmul(q, key.weight.view(heads, headWidth, width)).transpose(0, 1); // (N, H, d)
+        Tensor scores = matmul(asked, x.transpose(1, 2));                                // (N, H, L)
+        if (mask is not null)
+            scores = scores + mask.squeeze(2);
+        Tensor seen = matmul(scores.softmax(-1), x).transpose(0, 1);                     // (H, N, d)
+        Tensor mixed = matmul(seen, value.weight.view(heads, headWidth, width).transpose(1, 2)); // (H, N, d_head)
+        return (mixed.transpose(0, 1).flatten(1) + value.bias!).unsqueeze(1);            // (N, 1, d)
+    }
+
+    /// <param name="asking">(N, L, d): the tokens whose result is wanted.</param>
     /// <param name="x">(N, S, d): all tokens.</param>
     /// <param name="mask">Null or (N, 1, 1, S).</param>
-    public Tensor Forward(Tensor asking, Tensor x, Tensor? mask) =>
+    private Tensor Of(Tensor asking, Tensor x, Tensor? mask) =>
         Attention.MultiHead(Attention.Heads(query.forward(asking), heads), Attention.Heads(key.forward(x), heads),
             Attention.Heads(value.forward(x), heads), mask, causal: false, training ? dropout : 0); // (N, L, d)
 }
@@ -226,7 +253,7 @@ internal sealed class RobertaOutput : nn.Module<Tensor, Tensor, Tensor>
 }
 
 /// <summary>Self-attention with its residual connection.</summary>
-internal sealed class RobertaAttention : nn.Module
+internal sealed class RobertaAttention : nn.Module<Tensor, Tensor?, Tensor>
 {
     [ComponentName(Name = "self")]
     private readonly RobertaSelfAttention attention;
@@ -246,7 +273,10 @@ internal sealed class RobertaAttention : nn.Module
         output.Initialize(std);
     }
 
-    public Tensor Forward(Tensor asking, Tensor x, Tensor? mask) => output.forward(attention.Forward(asking, x, mask), asking);
+    public override Tensor forward(Tensor x, Tensor? mask) => output.forward(attention.forward(x, mask), x);
+
+    /// <summary>The first token's alone: (N, 1, d).</summary>
+    public Tensor ClassToken(Tensor x, Tensor? mask) => output.forward(attention.ClassToken(x, mask), x.narrow(1, 0, 1));
 }
 
 /// <summary>activation(dense(x)).</summary>
@@ -295,14 +325,14 @@ internal sealed class RobertaLayer : nn.Module<Tensor, Tensor?, Tensor>
 
     public override Tensor forward(Tensor x, Tensor? mask)                               // (N, L, d); null or (N, 1, 1, L)
     {
-        x = attention.Forward(x, x, mask);
+        x = attention.forward(x, mask);
         return output.forward(intermediate.forward(x), x);                               // (N, L, d)
     }
 
     /// <summary>The first token alone: it sees all, but only its own query and MLP are computed.</summary>
     public Tensor ClassToken(Tensor x, Tensor? mask)
     {
-        Tensor first = attention.Forward(x.narrow(1, 0, 1), x, mask);                    // (N, 1, d)
+        Tensor first = attention.ClassToken(x, mask);                                    // (N, 1, d)
         return output.forward(intermediate.forward(first), first).squeeze(1);            // (N, d)
     }
 }
@@ -457,7 +487,7 @@ public sealed class Roberta : Transformer
     public override string? CheckpointName(string key)
     {
         key = key.StartsWith("roberta.", StringComparison.Ordinal) ? key["roberta.".Length..] : key;
-        if (key == "embeddings.position_ids" || key == "embeddings.token_type_ids")
+        if (key == "embeddings.position_ids" || key == "embeddings.token_type_ids" || TaskHeads.HaveOne(key))
             return null;
         if (key.StartsWith("pooler.", StringComparison.Ordinal))
             return pooler is null ? null : key;

@@ -57,7 +57,7 @@ public sealed record RotaryConfig
                     Factor = scaling.Needed("factor"),
                     LowFrequencyFactor = scaling.Needed("low_freq_factor"),
                     HighFrequencyFactor = scaling.Needed("high_freq_factor"),
-                    OriginalPositions = checked((int)scaling.Needed("original_max_position_embeddings")),
+                    OriginalPositions = scaling.NeededInt("original_max_position_embeddings"),
                 });
             default:
                 throw new CheckpointException($"config.json: rope_type = '{type}' is not implemented; known: default, linear, llama3");

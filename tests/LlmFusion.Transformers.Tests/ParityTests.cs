@@ -122,10 +122,53 @@ public class ParityTests(ITestOutputHelper output)
     [InlineData("""{"model_type":"llama","num_attention_heads":5,"hidden_size":48}""", "hidden_size is 48")]
     [InlineData("""{"model_type":"granite","num_attention_heads":4,"hidden_size":48,"logits_scaling":0}""", "logits_scaling is 0")]
     [InlineData("""{"model_type":"llama","num_attention_heads":4,"hidden_size":48,"partial_rotary_factor":0.5}""", "partial_rotary_factor is 0.5")]
+    [InlineData("""{"model_type":"llama","num_attention_heads":4,"hidden_size":48,"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":1e20}}""", "original_max_position_embeddings is 1e20")]
     public void What_is_not_known_is_refused_by_name(string config, string named)
     {
         CheckpointException error = Assert.Throws<CheckpointException>(() => Architectures.New(System.Text.Json.JsonDocument.Parse(config).RootElement));
         Assert.Contains(named, error.Message);
+    }
+
+    /// <summary>config.json is as hostile as the weights: what it asks for must be in them before memory is asked for it.</summary>
+    [Theory]
+    [InlineData("gpt2-tiny", "n_positions", 2_000_000_000)]
+    [InlineData("gpt2-tiny", "n_layer", 2_000_000_000)]
+    [InlineData("gpt2-tiny", "n_inner", 2_000_000_000)]
+    [InlineData("gpt2-tiny", "vocab_size", 2_000_000_000)]
+    [InlineData("roberta-tiny", "max_position_embeddings", 2_000_000_000)]
+    [InlineData("roberta-tiny", "type_vocab_size", 2_000_000_000)]
+    [InlineData("bart-tiny", "encoder_layers", 2_000_000_000)]
+    [InlineData("llama-tiny", "head_dim", 2_000_000_000)]
+    [InlineData("granite-tiny", "intermediate_size", 2_000_000_000)]
+    public void Sizes_that_the_weights_do_not_have_are_refused_before_memory_is_asked_for(string name, string key, int value)
+    {
+        using TemporaryFolder folder = new();
+        foreach (string file in Directory.GetFiles(GoldenFolder.Of(name))) File.Copy(file, folder[Path.GetFileName(file)]);
+        JsonObject config = JsonNode.Parse(File.ReadAllText(folder["config.json"]))!.AsObject();
+        config[key] = value;
+        File.WriteAllText(folder["config.json"], config.ToJsonString());
+        foreach (Action load in new Action[] { () => Architectures.Load(folder.Path).Dispose(), () => CheckpointVerification.Run(folder.Path) })
+            Assert.Contains("expected at least", Assert.Throws<CheckpointException>(load).Message);
+    }
+
+    [Theory]
+    [InlineData("roberta-tiny", "classifier.dense.weight")]
+    [InlineData("roberta-tiny-noprefix", "qa_outputs.bias")]
+    [InlineData("roberta-tiny", "norm_mean")]
+    [InlineData("bart-tiny", "classification_head.out_proj.weight")]
+    [InlineData("bart-tiny", "model.encoder.version")]
+    public void Heads_of_fine_tuning_and_old_versions_are_left_out(string name, string extra)
+    {
+        using TemporaryFolder folder = new();
+        using DisposeScope scope = NewDisposeScope();
+        File.Copy(Path.Combine(GoldenFolder.Of(name), "config.json"), folder["config.json"]);
+        Dictionary<string, Tensor> weights = Safetensors.Read(Path.Combine(GoldenFolder.Of(name), "model.safetensors"));
+        weights[extra] = ones(3);
+        Safetensors.Write(folder["model.safetensors"], weights);
+        Architectures.Load(folder.Path).Dispose();
+        weights["surprise.weight"] = ones(3);
+        Safetensors.Write(folder["model.safetensors"], weights);
+        Assert.Contains("surprise.weight", Assert.Throws<CheckpointException>(() => Architectures.Load(folder.Path)).Message);
     }
 
     [Fact]

@@ -50,7 +50,7 @@ internal static class BenchCommand
         Option<bool> json = new("--json") { Description = "Print JSON" };
         Command command = new("embed", "Sequences per second of the embedding engine, and its share of this machine's matrix product rate") { count, sequences, threads, json };
         HelpWithExamples.Set(command, ["./llmfusion bench embed", "./llmfusion bench embed --sequences tokens.json --threads 2 --json"],
-            ["RoBERTa of ChemBERTa's size (6 layers x 768) with random weights, class token. useful_fraction: the FLOPs that the", "tokens need in the full network, by seconds and by the matmul rate, which is measured between batches."]);
+            ["RoBERTa of ChemBERTa's size (6 layers x 768) with random weights, class token. useful_fraction: the FLOPs that the", "tokens need in the full network, by seconds and by the matmul rate, which is measured before and after."]);
         command.SetRun((parse, screen, stop) =>
         {
             IReadOnlyList<int[]> given = parse.GetValue(sequences) is { } file

@@ -48,6 +48,7 @@ internal static class EmbedCommand
                 IdColumn = parse.GetValue(idColumn),
                 TextColumn = parse.GetValue(textColumn),
             });
+            TableWriter.RequireOther(target, data.Path);
             ModelFolder folder;
             using (DownloadView view = new(screen)) folder = new ModelHub().Get(choice.Model, choice.Revision, view.Show, stop);
             using FrozenEncoder frozen = FrozenEncoder.Open(choice, folder);

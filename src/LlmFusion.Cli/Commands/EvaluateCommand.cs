@@ -17,22 +17,23 @@ internal static class EvaluateCommand
         Option<string> part = new("--split") { Description = "Split of the built-in data set: train, valid or test", DefaultValueFactory = _ => Parts.Test };
         Option<bool> noTwins = new("--without-stereo-twins") { Description = "Leave out molecules that stand in the data set's training split if stereochemistry is ignored" };
         Option<string?> smilesColumn = new("--smiles-column") { Description = "SMILES column (else the one named smiles)" };
+        Option<string?> idColumn = new("--id-column") { Description = "Column that identifies a row (else id, cid, gdb_id or name), for vectors found by identifier", HelpName = "NAME" };
         Option<string?> textColumn = new("--text-column") { Description = "Column with descriptions (else text, description or caption)" };
         Option<bool> json = new("--json") { Description = "Print JSON" };
         Option<FileInfo?> record = new("--record") { Description = "With --data: write a result file with metrics (also without stereo twins), command, seed, versions and machine", HelpName = "FILE" };
-        Command command = new("evaluate", "Measure a trained model on molecules whose properties are known") { input, data, part, noTwins, smilesColumn, textColumn, json, record };
+        Command command = new("evaluate", "Measure a trained model on molecules whose properties are known") { input, data, part, noTwins, smilesColumn, idColumn, textColumn, json, record };
         TrainedModelOptions model = new(command);
         command.SetRun((parse, screen, stop) =>
         {
             string? path = parse.GetValue(input), name = parse.GetValue(data);
             if (path is null == name is null) throw new UsageException("give either a FILE or --data");
             if (name is null && (parse.GetValue(noTwins) || parse.GetValue(record) is not null)) throw new UsageException("--without-stereo-twins and --record need --data");
-            using OpenModel open = model.Open(parse, screen);
+            using OpenModel open = model.Open(parse, screen, path is null ? null : DataFile.ColumnsOf(path), stop);
             using ProgressLine progress = screen.Progress("molecules");
             EvaluationReport report;
             if (path is not null)
             {
-                report = Evaluator.OnFile(open.Predictor, path, parse.GetValue(smilesColumn), parse.GetValue(textColumn), done => progress.Report(done), stop);
+                report = Evaluator.OnFile(open.Predictor, path, parse.GetValue(smilesColumn), parse.GetValue(idColumn), parse.GetValue(textColumn), done => progress.Report(done), stop);
             }
             else
             {
@@ -42,6 +43,7 @@ internal static class EvaluateCommand
             }
 
             progress.Dispose();
+            open.NoteTruncation(screen);
             if (parse.GetValue(json)) screen.Data(report.ToJson());
             else Show(report, open.Predictor.Targets, screen);
             return report.Refused > 0 ? ExitCode.SomeRowsRefused : ExitCode.Done;

@@ -34,6 +34,7 @@ internal static class FeaturizeCommand
             string target = parse.GetValue(output)!;
             using DataFile data = DataFile.Open(
                 parse.GetValue(file)!, new DataFileOptions { SmilesColumn = parse.GetValue(smilesColumn), IdColumn = parse.GetValue(idColumn) });
+            TableWriter.RequireOther(target, data.Path);
             using ProgressLine progress = screen.Progress("molecules");
             FeaturizerResult result = Featurizer.Run(
                 data.Rows(), target, new FeaturizerOptions { Radius = parse.GetValue(radius), Size = parse.GetValue(size) }, done => progress.Report(done), stop);

@@ -34,9 +34,10 @@ internal static class ModelsVerifyCommand
                 {
                     results.Add((folder, CheckpointVerification.Run(folder), null));
                 }
-                catch (CheckpointException e)
+                catch (Exception e) when (e is not OutOfMemoryException)
                 {
-                    results.Add((folder, null, e.Message));
+                    // The other folders are looked at all the same.
+                    results.Add((folder, null, e is CheckpointException ? e.Message : $"{folder}: {e.GetType().Name}: {e.Message.Split('\n')[0]}"));
                 }
             }
 

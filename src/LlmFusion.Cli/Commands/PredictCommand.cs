@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.DataSets;
-using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 
 namespace LlmFusion.Cli.Commands;
@@ -18,9 +17,10 @@ internal static class PredictCommand
         Option<string[]> smiles = new("--smiles") { Description = "A molecule, instead of a file; may be repeated", HelpName = "SMILES" };
         Option<string> output = new("--output", "-o") { Description = "Table to write (CSV, TSV, .gz, Parquet); - is CSV on stdout", DefaultValueFactory = _ => "-", HelpName = "OUT" };
         Option<string?> smilesColumn = new("--smiles-column") { Description = "SMILES column (else the one named smiles)" };
+        Option<string?> idColumn = new("--id-column") { Description = "Column that identifies a row (else id, cid, gdb_id or name), for vectors found by identifier", HelpName = "NAME" };
         Option<string?> textColumn = new("--text-column") { Description = "Column with descriptions (else text, description or caption)" };
         Option<bool> json = new("--json") { Description = "With --smiles: print JSON" };
-        Command command = new("predict", "Predict properties of molecules with a trained model") { file, smiles, output, smilesColumn, textColumn, json };
+        Command command = new("predict", "Predict properties of molecules with a trained model") { file, smiles, output, smilesColumn, idColumn, textColumn, json };
         TrainedModelOptions model = new(command);
         command.SetRun((parse, screen, stop) =>
         {
@@ -29,30 +29,28 @@ internal static class PredictCommand
             if (path is null == (molecules.Length == 0)) throw new UsageException("give either a FILE or --smiles");
             if (path is null && parse.GetResult(output) is { Implicit: false }) throw new UsageException("-o goes with a FILE; with --smiles there is --json");
             if (path is null) return Molecules(molecules);
-            using DataFile data = DataFile.Open(path, new DataFileOptions { SmilesColumn = parse.GetValue(smilesColumn), TextColumn = parse.GetValue(textColumn) });
+            using DataFile data = DataFile.Open(path, new DataFileOptions { SmilesColumn = parse.GetValue(smilesColumn), IdColumn = parse.GetValue(idColumn), TextColumn = parse.GetValue(textColumn) });
             return Rows(data);
 
             int Molecules(string[] given)
             {
-                using OpenModel open = model.Open(parse, screen);
+                using OpenModel open = model.Open(parse, screen, columns: null, stop);
                 RowPrediction[] predictions = [.. open.Predictor.Predict(DataRow.OfSmiles(given), stop)];
                 Show(predictions, open.Predictor.Targets, parse.GetValue(json), screen);
+                open.NoteTruncation(screen);
                 foreach (RowPrediction refused in predictions.Where(p => p.Error is not null)) screen.Note($"error: {refused.Error!.Message}");
                 return predictions.Any(p => p.Error is not null) ? ExitCode.SomeRowsRefused : ExitCode.Done;
             }
 
             int Rows(DataFile data)
             {
-                using OpenModel open = model.Open(parse, screen);
-                foreach ((Modality modality, IReadOnlyList<string> columns) in open.Trained.Inputs.Representation.Columns)
-                    if (columns.Where(c => !data.Columns.Contains(c)).ToArray() is { Length: > 0 } absent)
-                        screen.Note($"{path} has no column {string.Join(", ", absent)}: {modality} is missing for every molecule");
+                using OpenModel open = model.Open(parse, screen, data.Columns, stop);
                 using ProgressLine progress = screen.Progress("molecules");
                 PredictionSummary summary = open.Predictor.PredictFile(data, parse.GetValue(output)!, done => progress.Report(done), stop);
                 progress.Dispose();
                 screen.Note($"{summary.Rows} rows, {summary.Refused} refused"
-                    + (summary.Truncated > 0 ? $", {summary.Truncated} token sequences were longer than their encoder reads and cut off" : "")
                     + (parse.GetValue(output) == "-" ? "" : $": {parse.GetValue(output)}"));
+                open.NoteTruncation(screen);
                 return summary.Refused > 0 ? ExitCode.SomeRowsRefused : ExitCode.Done;
             }
         });

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.Embedding;
 using LlmFusion.Modalities;
@@ -25,27 +26,52 @@ internal sealed class TrainedModelOptions
     public string Folder(ParseResult parse) => parse.GetValue(model)!;
 
     /// <summary>Loads the model, and says which of its modalities will be missing.</summary>
-    public OpenModel Open(ParseResult parse, Screen screen)
+    /// <param name="parse">The command line.</param>
+    /// <param name="screen">Takes the notes.</param>
+    /// <param name="columns">Columns of the file to predict; null where there is none.</param>
+    /// <param name="stop">Stops a download.</param>
+    public OpenModel Open(ParseResult parse, Screen screen, IReadOnlyList<string>? columns, CancellationToken stop)
     {
         using DownloadView view = new(screen);
         Dictionary<string, string> files = OptionValues.ParsePairs("--modality", parse.GetValue(vectors));
         TrainedModel trained = TrainedModel.Load(Folder(parse), new ModelSources
         {
             Progress = view.Show,
+            Cancellation = stop,
             Encoders = OptionValues.ParsePairs("--encoder", parse.GetValue(encoders)),
             Vectors = files.ToDictionary(f => f.Key, f => f.Value.StartsWith("vectors:", StringComparison.Ordinal) ? f.Value["vectors:".Length..]
                 : throw new UsageException($"--modality {f.Key}: got {f.Value}, expected vectors:FILE")),
         });
-        foreach (Modality modality in trained.Inputs.VectorWidths.Keys.Where(m => !trained.Inputs.Representation.Vectors.ContainsKey(m)))
+        foreach (Modality modality in trained.Inputs.Components.Keys.Where(m => !trained.Inputs.Representation.Vectors.ContainsKey(m)))
             screen.Note($"no --modality {modality}=vectors:FILE given: {modality} is missing for every molecule");
-        EmbeddingStore? store = parse.GetValue(noStore) || trained.Inputs.Frozen.Count == 0 ? null : EmbeddingStore.Open();
-        return new OpenModel(trained, new Predictor(trained, parse.GetValue(device)!, store: store), store);
+        foreach ((Modality modality, IReadOnlyList<string> needed) in trained.Inputs.Representation.Columns)
+            if (needed.Where(c => columns?.Contains(c) != true).ToArray() is { Length: > 0 } absent)
+                screen.Note($"there is no column {string.Join(", ", absent)}: {modality} is missing for every molecule");
+        EmbeddingStore? store = null;
+        try
+        {
+            store = parse.GetValue(noStore) || trained.Inputs.Frozen.Count == 0 ? null : EmbeddingStore.Open();
+            return new OpenModel(trained, new Predictor(trained, parse.GetValue(device)!, store: store), store);
+        }
+        catch
+        {
+            trained.Dispose();
+            store?.Dispose();
+            throw;
+        }
     }
 }
 
 /// <summary>A loaded model, ready to predict.</summary>
 internal sealed record OpenModel(TrainedModel Trained, Predictor Predictor, EmbeddingStore? Store) : IDisposable
 {
+    /// <summary>Says what was cut off of sequences longer than their encoders read.</summary>
+    public void NoteTruncation(Screen screen)
+    {
+        foreach ((Modality modality, Truncation cut) in Trained.Inputs.Truncated)
+            screen.Note(string.Create(CultureInfo.InvariantCulture, $"{cut.Molecules:N0} {modality} sequences are longer than the encoder reads: {cut.Tokens:N0} tokens were cut off"));
+    }
+
     public void Dispose()
     {
         Trained.Dispose();

@@ -259,7 +259,10 @@ internal sealed class HubClient(HubOptions options, Action<string> retrying) : I
             HttpStatusCode.NotFound when code == "RepoNotFound" => noSuchModel + said,
             HttpStatusCode.NotFound => $"{noSuchModel}; or it has no revision {revision}{said}",
             _ => $"{id}: {answer.Address.GetLeftPart(UriPartial.Path)} answered {status} {answer.Reason}{said}",
-        });
+        })
+        {
+            AccessRefused = answer.Status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden,
+        };
     }
 
     /// <summary>An answer, and the redirects that led to it.</summary>

@@ -12,4 +12,7 @@ public sealed class HubException : Exception
 
     /// <summary>True if the hub did not answer, or only with its own trouble: what is in the cache may still be used.</summary>
     internal bool HubIsDown { get; init; }
+
+    /// <summary>True if the hub refused access: what is in the cache was got when it did not.</summary>
+    internal bool AccessRefused { get; init; }
 }

@@ -103,7 +103,7 @@ public sealed class ModelHub
             (commit, IReadOnlyList<string> all) = await client.DescribeAsync(id, revision, stop).ConfigureAwait(false);
             files = RepositoryFiles.Choose(id, [.. all]);
         }
-        catch (HubException error) when (error.HubIsDown)
+        catch (HubException error) when (error.HubIsDown || (error.AccessRefused && found is not null))
         {
             if (found is null)
                 throw Absent(target, missing, error.Message, error);

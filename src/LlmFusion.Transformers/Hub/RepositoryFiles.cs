@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LlmFusion.Transformers.Tokenizers;
 
 namespace LlmFusion.Transformers.Hub;
 
@@ -10,9 +11,6 @@ internal static class RepositoryFiles
     /// <summary>Weights in the order of preference; an index stands for the shards that it lists.</summary>
     private static readonly string[] Weights =
         ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
-
-    private static readonly string[] Tokenizer =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt"];
 
     /// <summary>No index is longer than this, in bytes.</summary>
     private const long LongestIndex = 64 << 20;
@@ -30,7 +28,7 @@ internal static class RepositoryFiles
             throw new HubException($"{model}: has no {Config} ({Listed(there)}); it is no model of Hugging Face's transformers");
         string weights = Weights.FirstOrDefault(names.Contains)
             ?? throw new HubException($"{model}: has none of {string.Join(", ", Weights)} ({Listed(there)}); weights in other formats cannot be read");
-        return [Config, .. Tokenizer.Where(names.Contains), weights];
+        return [Config, .. Tokenizer.Files.Where(names.Contains), weights];
     }
 
     /// <summary>True for a file that lists shards.</summary>

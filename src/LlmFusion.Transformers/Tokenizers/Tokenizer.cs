@@ -25,6 +25,10 @@ public sealed class Tokenizer
     /// <summary>The highest token id and one: what an embedding table must have rows for.</summary>
     public int VocabularySize { get; }
 
+    /// <summary>Names of the files of a model folder that make a tokenizer what it is, together with config.json.</summary>
+    public static IReadOnlyList<string> Files { get; } =
+        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt"];
+
     /// <summary>The model's name in tokenizer.json: BPE, WordLevel or WordPiece.</summary>
     public string Kind => parts.Model.Kind;
 

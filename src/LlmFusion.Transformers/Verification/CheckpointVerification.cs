@@ -30,6 +30,7 @@ public static class CheckpointVerification
         JsonElement config = Architectures.ReadConfig(folder);
         string type = Architectures.ModelType(config);
         GoldenRecord golden = GoldenRecord.Read(folder);
+        Architectures.RequireRoom(folder, config, tokenEmbedding: true);
         using nn.Module model = Load(folder, type, golden);
         model.eval();
         Dictionary<string, Func<Tensor>> outputs = model switch
@@ -49,7 +50,7 @@ public static class CheckpointVerification
         {
             return outputs.TryGetValue(name, out Func<Tensor>? output) ? golden.Compare(name, output()) : golden.Unknown(name);
         }
-        catch (Exception error) when (error is ArgumentException or InvalidOperationException or System.Runtime.InteropServices.ExternalException)
+        catch (Exception error) when (error is ArgumentException or InvalidOperationException or CheckpointException or System.Runtime.InteropServices.ExternalException)
         {
             return golden.Unknown(name) with { Problem = $"cannot be computed: {error.Message.Split('\n')[0]}" };
         }

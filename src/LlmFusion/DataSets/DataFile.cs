@@ -47,6 +47,14 @@ public sealed class DataFile : IDisposable
         }
     }
 
+    /// <summary>The column names of a file.</summary>
+    /// <exception cref="DataFileException">The file cannot be opened.</exception>
+    public static IReadOnlyList<string> ColumnsOf(string path)
+    {
+        using RecordSource source = RecordSource.Open(path);
+        return [.. source.Columns];
+    }
+
     /// <summary>The rows of files one after the other, streamed; all are opened once beforehand, so that a bad one is refused at once.</summary>
     /// <param name="files">The files' paths, each with the part (train, valid, test) that it is, or null.</param>
     /// <param name="options">Which columns are meant; holds for every file.</param>

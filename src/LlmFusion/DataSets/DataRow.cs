@@ -18,6 +18,9 @@ public sealed record DataRow(long Number, long Line, IReadOnlyList<string> Field
     /// <summary>The identifier, also of a refused row: its id column, else its number.</summary>
     public string Id => Sample?.Id ?? (Field(Layout.Id) is { Length: > 0 } id ? id : Number.ToString());
 
+    /// <summary>The identifier that the file gives the row; null where there is none and rows are only numbered.</summary>
+    public string? OwnId => Field(Layout.Id) is { Length: > 0 } id ? id : null;
+
     /// <summary>The SMILES as written, also of a refused row; empty where the row is too short.</summary>
     public string Smiles => Sample?.Smiles ?? Field(Layout.Smiles);
 

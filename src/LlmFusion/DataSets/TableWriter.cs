@@ -81,6 +81,15 @@ public sealed class TableWriter : IDisposable
     /// <summary>How many rows have been written.</summary>
     public long Rows { get; private set; }
 
+    /// <summary>Fails where an output would replace the input, also through links.</summary>
+    /// <exception cref="ArgumentException">They are one file.</exception>
+    public static void RequireOther(string output, string input)
+    {
+        static string Real(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
+        if (output != "-" && File.Exists(output) && File.Exists(input) && Real(output) == Real(input))
+            throw new ArgumentException($"output: got {output}, which is the input; expected another file");
+    }
+
     /// <summary>Begins a table of text columns.</summary>
     /// <inheritdoc cref="Open(string, IReadOnlyList{OutputColumn})"/>
     public static TableWriter Open(string path, IReadOnlyList<string> columns) =>

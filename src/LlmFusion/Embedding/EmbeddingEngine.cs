@@ -20,6 +20,8 @@ public sealed class EmbeddingEngine(FrozenEncoder encoder, EmbeddingStore? store
     /// <summary>How long computed embeddings wait before they are written: what a killed run loses at most.</summary>
     private static readonly TimeSpan Unsaved = TimeSpan.FromSeconds(5);
 
+    private long? _filed;
+
     /// <summary>Sequences that the network has computed.</summary>
     public long Computed { get; private set; }
 
@@ -38,7 +40,7 @@ public sealed class EmbeddingEngine(FrozenEncoder encoder, EmbeddingStore? store
         foreach (string text in texts.OfType<string>())
             if (places.TryAdd(text, different.Count)) different.Add(text);
 
-        long? filed = encoder.Identity is not null ? store?.Register(encoder) : null;
+        long? filed = _filed ??= encoder.Identity is not null ? store?.Register(encoder) : null;
         byte[][] keys = filed is null ? [] : [.. different.Select(text => SHA256.HashData(Encoding.UTF8.GetBytes(text)))];
         Embedded?[] embedded = filed is null ? new Embedded?[different.Count] : store!.Find(filed.Value, encoder.Width, keys);
         int[] missing = [.. Enumerable.Range(0, different.Count).Where(i => embedded[i] is null)];
@@ -48,27 +50,36 @@ public sealed class EmbeddingEngine(FrozenEncoder encoder, EmbeddingStore? store
         return [.. texts.Select(text => text is null ? null : embedded[places[text]])];
     }
 
-    /// <summary>The network's embeddings of token sequences of any lengths, in batches of equal length.</summary>
+    /// <summary>
+    /// The network's embeddings of token sequences of any lengths, in batches of equal length. On the CPU each core works on a
+    /// batch of its own: nothing is shared out within an operation, and no core waits for another.
+    /// </summary>
     /// <param name="network">In evaluation mode, on <paramref name="device"/>.</param>
     /// <param name="sequences">Token ids, at least one each.</param>
     /// <param name="device">Where the network is.</param>
-    /// <param name="done">Takes the index and the vector of each, batch by batch, longest first.</param>
+    /// <param name="done">Takes the indices and the vectors of a batch, longest first; one call at a time, on any thread.</param>
     /// <param name="cancellation">Stops between batches.</param>
     public static void Run(SequenceEncoder network, IReadOnlyList<int[]> sequences, Device device, Action<int[], float[][]> done, CancellationToken cancellation = default)
     {
-        using IDisposable inference = inference_mode();
-        foreach (int[] batch in LengthBatches.Of([.. sequences.Select(s => s.Length)]))
+        int[][] batches = [.. LengthBatches.Of([.. sequences.Select(s => s.Length)])];
+        Lock one = new();
+        CpuWorkers.Run(device.type == DeviceType.CPU ? batches.Length : 1, batches, batch =>
         {
-            cancellation.ThrowIfCancellationRequested();
-            using DisposeScope scope = NewDisposeScope();
-            int length = sequences[batch[0]].Length;
-            long[] flat = new long[batch.Length * length];
-            for (int k = 0; k < batch.Length; k++)
-                for (int i = 0; i < length; i++) flat[k * length + i] = sequences[batch[k]][i];
-            Tensor vectors = network.Forward(tensor(flat, device: device).view(batch.Length, length), mask: null).cpu().contiguous(); // (K, d)
-            float[] values = vectors.data<float>().ToArray();
-            done(batch, [.. values.Chunk((int)vectors.shape[1])]);
-        }
+            float[][] vectors = Vectors(network, sequences, batch, device);
+            lock (one) done(batch, vectors);
+        }, cancellation);
+    }
+
+    private static float[][] Vectors(SequenceEncoder network, IReadOnlyList<int[]> sequences, int[] batch, Device device)
+    {
+        using IDisposable inference = inference_mode();
+        using DisposeScope scope = NewDisposeScope();
+        int length = sequences[batch[0]].Length;
+        long[] flat = new long[batch.Length * length];
+        for (int k = 0; k < batch.Length; k++)
+            for (int i = 0; i < length; i++) flat[k * length + i] = sequences[batch[k]][i];
+        Tensor vectors = network.Forward(tensor(flat, device: device).view(batch.Length, length), mask: null).cpu().contiguous(); // (K, d)
+        return [.. vectors.data<float>().ToArray().Chunk((int)vectors.shape[1])];
     }
 
     private void Compute(List<string> texts, int[] missing, Embedded?[] embedded, long? filed, byte[][] keys, Action<int>? progress, CancellationToken cancellation)

@@ -164,7 +164,15 @@ public sealed class EmbeddingStore : IDisposable
             """);
         command.Parameters.AddWithValue("$name", (object?)name ?? DBNull.Value);
         long vectors = command.ExecuteNonQuery();
-        Execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);");
+        try
+        {
+            Execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);");
+        }
+        catch (SqliteException)
+        {
+            // They are forgotten all the same; while another process works with the file, its room is only used again.
+        }
+
         return vectors;
     });
 

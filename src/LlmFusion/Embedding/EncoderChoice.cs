@@ -18,6 +18,11 @@ public sealed record EncoderChoice
     /// <summary>Longest sequence in tokens; null: as the preset, the tokenizer and the position table allow.</summary>
     public int? MaximumTokens { get; init; }
 
+    /// <summary>What <see cref="Parse"/> reads as the same.</summary>
+    public override string ToString() => Model + (Revision is null ? "" : $"@{Revision}")
+        + Pooling switch { PoolingKind.ClassToken => ",pooling=class", PoolingKind.Mean => ",pooling=mean", _ => "" }
+        + (MaximumTokens is { } tokens ? string.Create(CultureInfo.InvariantCulture, $",max-tokens={tokens}") : "");
+
     /// <summary>Reads <c>MODEL[@REVISION][,pooling=class|mean][,max-tokens=N]</c>.</summary>
     /// <exception cref="ArgumentException">It is of another form.</exception>
     public static EncoderChoice Parse(string text)

@@ -15,9 +15,6 @@ namespace LlmFusion.Embedding;
 /// </summary>
 public sealed class FrozenEncoder : IDisposable
 {
-    private static readonly string[] TokenizerFiles =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "vocab.txt"];
-
     private readonly Lazy<SequenceEncoder> _network;
     private readonly Func<string, TokenizedText> _tokenize;
 
@@ -62,6 +59,9 @@ public sealed class FrozenEncoder : IDisposable
     /// <summary>sha256 of its weights; null for random ones.</summary>
     public string? WeightsSha256 { get; private init; }
 
+    /// <summary>sha256 over config.json and its tokenizer's files, their names and contents.</summary>
+    public string FilesSha256 { get; private init; } = "";
+
     /// <summary>The substitute vocabulary of an encoder that was made without a checkpoint; null where the checkpoint brought its own.</summary>
     public InputTokenizer? Substitute { get; private init; }
 
@@ -90,11 +90,13 @@ public sealed class FrozenEncoder : IDisposable
             throw new ArgumentException($"max-tokens of {choice.Model}: got {choice.MaximumTokens}, expected at most the {longest} that the model can read");
         int maximum = choice.MaximumTokens ?? Math.Min(longest, preset?.MaximumTokens ?? int.MaxValue);
         string sha256 = CheckpointFiles.Sha256(folder.Path);
+        string filesSha256 = HashOf(config, [.. Tokenizer.Files.Where(f => File.Exists(PathOf(f))).Select(f => (f, File.ReadAllBytes(PathOf(f))))]);
         return new FrozenEncoder(choice.Model, config, pooling, maximum, text => tokenizer.Encode(text, maximum), () => Architectures.Load(folder.Path))
         {
             Folder = folder,
             WeightsSha256 = sha256,
-            Identity = IdentityOf(sha256, config, [.. TokenizerFiles.Where(f => File.Exists(PathOf(f))).Select(f => (f, File.ReadAllBytes(PathOf(f))))], pooling, maximum),
+            FilesSha256 = filesSha256,
+            Identity = IdentityOf(sha256, filesSha256, pooling, maximum),
         };
 
         string PathOf(string file) => Path.Combine(folder.Path, file);
@@ -131,7 +133,7 @@ public sealed class FrozenEncoder : IDisposable
         Directory.CreateDirectory(folder);
         if (Folder is not null)
         {
-            foreach (string file in CheckpointFiles.Names(Folder.Path).Concat(TokenizerFiles).Append("config.json").Where(f => File.Exists(Path.Combine(Folder.Path, f))))
+            foreach (string file in CheckpointFiles.Names(Folder.Path).Concat(Tokenizer.Files).Append("config.json").Where(f => File.Exists(Path.Combine(Folder.Path, f))))
                 AtomicFile.Copy(Path.Combine(Folder.Path, file), Path.Combine(folder, file));
         }
         else
@@ -153,22 +155,24 @@ public sealed class FrozenEncoder : IDisposable
     /// <summary>RoBERTa was pretrained with a class token in front; of the others the mean says more than any one token.</summary>
     private static PoolingKind DefaultPooling(TransformerShape shape) => shape.ModelType == "roberta" ? PoolingKind.ClassToken : PoolingKind.Mean;
 
-    private static FrozenEncoder Substituted(string name, JsonElement config, PoolingKind pooling, InputTokenizer tokenizer, Func<Transformer> load, string? sha256 = null) =>
-        new(name, config, pooling, tokenizer.MaximumTokens, text => new TokenizedText(tokenizer.Encode(text, out int dropped), dropped), load)
+    private static FrozenEncoder Substituted(string name, JsonElement config, PoolingKind pooling, InputTokenizer tokenizer, Func<Transformer> load, string? sha256 = null)
+    {
+        string filesSha256 = HashOf(config, [("vocab.json", Encoding.UTF8.GetBytes(tokenizer.Vocabulary.ToJson()))]);
+        return new(name, config, pooling, tokenizer.MaximumTokens, text => new TokenizedText(tokenizer.Encode(text, out int dropped), dropped), load)
         {
             Substitute = tokenizer,
             WeightsSha256 = sha256,
-            Identity = sha256 is null ? null : IdentityOf(sha256, config, [("vocab.json", Encoding.UTF8.GetBytes(tokenizer.Vocabulary.ToJson()))], pooling, tokenizer.MaximumTokens),
+            FilesSha256 = filesSha256,
+            Identity = sha256 is null ? null : IdentityOf(sha256, filesSha256, pooling, tokenizer.MaximumTokens),
         };
-
-    private static string IdentityOf(string weights, JsonElement config, (string Name, byte[] Bytes)[] tokenizer, PoolingKind pooling, int maximumTokens)
-    {
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        // The first line changes whenever the same input would give other numbers.
-        hash.AppendData(Encoding.UTF8.GetBytes($"embedding 1\n{weights}\n{pooling}\n{maximumTokens}\n{config.GetRawText()}\n"));
-        foreach ((string name, byte[] bytes) in tokenizer) hash.AppendData(Encoding.UTF8.GetBytes($"{name} {Convert.ToHexStringLower(SHA256.HashData(bytes))}\n"));
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
+
+    // The first line changes whenever the same input would give other numbers.
+    private static string IdentityOf(string weights, string files, PoolingKind pooling, int maximumTokens) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"embedding 1\n{weights}\n{files}\n{pooling}\n{maximumTokens}\n")));
+
+    private static string HashOf(JsonElement config, (string Name, byte[] Bytes)[] tokenizer) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        JsonSerializer.Serialize(config) + string.Concat(tokenizer.Select(f => $"\n{f.Name} {Convert.ToHexStringLower(SHA256.HashData(f.Bytes))}")))));
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 }

@@ -23,15 +23,15 @@ public sealed class InputEncoder : IDisposable
     /// <param name="tokenizers">Of the modalities whose encoder is trained along.</param>
     /// <param name="frozen">Of the modalities that have a frozen encoder; they become this object's.</param>
     /// <param name="scalers">Of the modalities made of columns.</param>
-    /// <param name="vectorWidths">Of the modalities made of vectors.</param>
+    /// <param name="components">Names of the components of the modalities made of vectors.</param>
     public InputEncoder(RepresentationOptions representation, IReadOnlyDictionary<Modality, InputTokenizer> tokenizers, IReadOnlyDictionary<Modality, FrozenEncoder> frozen,
-        IReadOnlyDictionary<Modality, ColumnScaler> scalers, IReadOnlyDictionary<Modality, int> vectorWidths)
+        IReadOnlyDictionary<Modality, ColumnScaler> scalers, IReadOnlyDictionary<Modality, IReadOnlyList<string>> components)
     {
         Representation = representation;
         Tokenizers = tokenizers;
         Frozen = frozen;
         Scalers = scalers;
-        VectorWidths = vectorWidths;
+        Components = components;
         Use(null, CPU);
     }
 
@@ -47,8 +47,8 @@ public sealed class InputEncoder : IDisposable
     /// <summary>Means and deviations of the columns.</summary>
     public IReadOnlyDictionary<Modality, ColumnScaler> Scalers { get; }
 
-    /// <summary>Lengths of the vectors from files.</summary>
-    public IReadOnlyDictionary<Modality, int> VectorWidths { get; }
+    /// <summary>Names of the components of vectors from files.</summary>
+    public IReadOnlyDictionary<Modality, IReadOnlyList<string>> Components { get; }
 
     /// <summary>What was cut off so far, of the modalities where anything was.</summary>
     public IReadOnlyDictionary<Modality, Truncation> Truncated => _truncated;
@@ -69,7 +69,7 @@ public sealed class InputEncoder : IDisposable
     {
         ModalityKind.Fingerprint => Representation.Fingerprint.Size,
         ModalityKind.Columns => Representation.Columns[modality].Count,
-        ModalityKind.Vectors => VectorWidths[modality],
+        ModalityKind.Vectors => Components[modality].Count,
         _ => Frozen[modality].Width,
     };
 

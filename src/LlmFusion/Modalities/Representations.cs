@@ -107,7 +107,7 @@ public sealed record Representations(
         foreach ((Modality modality, IReadOnlyList<string> columns) in options.Columns)
             if (ColumnsOf(row, columns) is { } values) numbers[modality] = values;
         foreach ((Modality modality, VectorTable table) in options.Vectors)
-            if (table.Find(row.Id, row.Smiles, canonical) is { } values) numbers[modality] = values;
+            if (table.Find(row.OwnId, row.Smiles, canonical) is { } values) numbers[modality] = values;
         return numbers;
     }
 
@@ -115,15 +115,22 @@ public sealed record Representations(
     private static float[]? ColumnsOf(DataRow row, IReadOnlyList<string> columns)
     {
         float[] values = new float[columns.Count];
+        bool blank = false;
         for (int c = 0; c < values.Length; c++)
         {
             string text = row.Field(row.Layout.IndexOf(columns[c]));
-            if (string.IsNullOrWhiteSpace(text)) return null;
+            // The others are looked at all the same: a cell that is no number is wrong wherever it stands.
+            if (string.IsNullOrWhiteSpace(text))
+            {
+                blank = true;
+                continue;
+            }
+
             if (!float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out values[c]) || !float.IsFinite(values[c]))
                 throw new DataFileException(new RowError(row.Layout.File, row.Line, columns[c], RowError.Quote(text), "a number, or a blank"));
         }
 
-        return values;
+        return blank ? null : values;
     }
 
     private static IReadOnlyList<string>? SelfiesOf(string smiles)

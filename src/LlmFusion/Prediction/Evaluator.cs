@@ -17,14 +17,16 @@ public sealed record DataSetEvaluation(string Data, string Split, string SplitSh
 public static class Evaluator
 {
     /// <summary>Measures on the rows of a file that has the model's targets as columns; memory holds truths and predictions only.</summary>
-    public static EvaluationReport OnFile(Predictor predictor, string path, string? smilesColumn, string? textColumn, Action<long>? progress = null, CancellationToken cancellation = default)
+    public static EvaluationReport OnFile(Predictor predictor, string path, string? smilesColumn, string? idColumn, string? textColumn, Action<long>? progress = null, CancellationToken cancellation = default)
     {
         using DataFile file = DataFile.Open(path, new DataFileOptions
         {
             SmilesColumn = smilesColumn,
+            IdColumn = idColumn,
             TextColumn = textColumn,
             Targets = [.. predictor.Targets.Select(t => t.Name)],
         });
+        predictor.RequireKeys(file.Layout);
         return Report(predictor, Predict(predictor, file.Rows(), progress, cancellation));
     }
 

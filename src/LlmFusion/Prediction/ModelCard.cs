@@ -37,7 +37,7 @@ public static class ModelCard
     {
         { Fingerprint: { } f } => $"Morgan fingerprint (radius {f.Radius}, {f.Size} {(f.Counts ? "counts" : "bits")})",
         { Columns: { } columns } => $"{entry.Name} (columns {string.Join(", ", columns.Select(c => c.Name))})",
-        { VectorWidth: { } width } => $"{entry.Name} (vectors of {width} numbers from a file)",
+        { Vectors: { } vectors } => $"{entry.Name} (vectors of {vectors.Count} numbers from a file)",
         { Frozen: { } frozen } => $"{entry.Name} ({entry.Modality().Abbreviation}, frozen encoder {frozen.Id ?? frozen.Model}{(frozen.Commit is { } commit ? $" at {commit[..8]}" : "")}{(frozen.SubstituteVocabulary ? ", random weights" : "")})",
         _ => $"{entry.Name} ({entry.Modality().Abbreviation})",
     };

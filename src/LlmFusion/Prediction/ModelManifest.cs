@@ -88,13 +88,13 @@ public sealed record ModalityEntry
     /// <summary>The data file's columns that it is made of.</summary>
     public IReadOnlyList<ColumnEntry>? Columns { get; init; }
 
-    /// <summary>Length of the vectors from a file.</summary>
-    public int? VectorWidth { get; init; }
+    /// <summary>Names of the components of the vectors from a file.</summary>
+    public IReadOnlyList<string>? Vectors { get; init; }
 
     /// <summary>The modality.</summary>
     /// <exception cref="ArgumentException">The name does not fit what it is made of.</exception>
     internal Modality Modality() => Columns is not null ? Modalities.Modality.Named(Name, ModalityKind.Columns)
-        : VectorWidth is not null ? Modalities.Modality.Named(Name, ModalityKind.Vectors)
+        : Vectors is not null ? Modalities.Modality.Named(Name, ModalityKind.Vectors)
         : Modalities.Modality.Parse(Name);
 }
 
@@ -105,7 +105,8 @@ public sealed record ModalityEntry
 /// <param name="Pooling">How a sequence becomes one vector.</param>
 /// <param name="MaximumTokens">Longest sequence.</param>
 /// <param name="SubstituteVocabulary">Whether the vocabulary is of the training split, and not the checkpoint's.</param>
-public sealed record FrozenEntry(string Model, string? Id, string? Commit, PoolingKind Pooling, int MaximumTokens, bool SubstituteVocabulary);
+/// <param name="FilesSha256">sha256 over config.json and the tokenizer's files.</param>
+public sealed record FrozenEntry(string Model, string? Id, string? Commit, PoolingKind Pooling, int MaximumTokens, bool SubstituteVocabulary, string FilesSha256);
 
 /// <summary>A numeric column.</summary>
 /// <param name="Name">Its name in the data file.</param>

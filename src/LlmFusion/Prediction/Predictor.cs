@@ -58,8 +58,8 @@ public sealed class Predictor
     public PredictionSummary PredictFile(DataFile file, string output, Action<long>? progress = null, CancellationToken cancellation = default)
     {
         string[] targets = [.. Targets.Select(t => Unused(t.Name, file.Columns))];
-        if (output != "-" && Path.GetFullPath(output) == Path.GetFullPath(file.Path))
-            throw new ArgumentException($"output: got {output}, which is the input; expected another file");
+        TableWriter.RequireOther(output, file.Path);
+        RequireKeys(file.Layout);
         // Scripts read `error`: a column of that name in the input gives way.
         using TableWriter writer = TableWriter.Open(output, [.. file.Columns.Select(c => new OutputColumn(c == ErrorColumn ? Unused("error_input", file.Columns) : c)),
             .. targets.Select(t => new OutputColumn(t, ColumnKind.Real)), new OutputColumn(ErrorColumn)]);
@@ -74,6 +74,13 @@ public sealed class Predictor
 
         writer.Commit();
         return new PredictionSummary(writer.Rows, refused, Truncated);
+    }
+
+    /// <summary>Fails where vectors are found by an identifier that a file does not have.</summary>
+    /// <exception cref="DataFileException">It has no column of identifiers.</exception>
+    public void RequireKeys(TableLayout layout)
+    {
+        foreach (VectorTable table in _model.Inputs.Representation.Vectors.Values) table.RequireKeyIn(layout);
     }
 
     /// <summary>The predictions in the order of <paramref name="rows"/>; a row that cannot be predicted keeps its place with the reason.</summary>

@@ -70,7 +70,9 @@ public sealed class TrainedModel : IDisposable
         ModelManifest manifest = ReadManifest(folder);
         try
         {
-            InputEncoder inputs = InputsOf(folder, manifest, sources ?? new ModelSources());
+            sources ??= new ModelSources();
+            sources.RequireKnown(manifest);
+            InputEncoder inputs = InputsOf(folder, manifest, sources);
             JsonElement backbone = Element(manifest.Backbone);
             RequireRoom(Path.Combine(folder, WeightsFile), Architectures.ShapeOf(backbone), tokenEmbedding: false);
             Dictionary<Modality, (ModalityEntry Entry, string Folder, JsonElement Config)> trained = manifest.Modalities
@@ -136,7 +138,7 @@ public sealed class TrainedModel : IDisposable
             {
                 ModalityKind.Fingerprint => entry with { Fingerprint = Inputs.Representation.Fingerprint },
                 ModalityKind.Columns => entry with { Columns = [.. Inputs.Representation.Columns[modality].Select((name, c) => new ColumnEntry(name, Inputs.Scalers[modality].Means[c], Inputs.Scalers[modality].Deviations[c]))] },
-                ModalityKind.Vectors => entry with { VectorWidth = Inputs.VectorWidths[modality] },
+                ModalityKind.Vectors => entry with { Vectors = Inputs.Components[modality] },
                 _ when Inputs.Frozen.TryGetValue(modality, out FrozenEncoder? frozen) => SaveFrozen(frozen, entry, relative, encoder),
                 _ => SaveTrained(modality, entry, relative, encoder),
             });
@@ -191,7 +193,7 @@ public sealed class TrainedModel : IDisposable
 
     private static ModalityEntry SaveFrozen(FrozenEncoder encoder, ModalityEntry entry, string relative, string folder)
     {
-        FrozenEntry frozen = new(encoder.Name, encoder.Folder?.Id, encoder.Folder?.Commit, encoder.Pooling, encoder.MaximumTokens, encoder.Substitute is not null);
+        FrozenEntry frozen = new(encoder.Name, encoder.Folder?.Id, encoder.Folder?.Commit, encoder.Pooling, encoder.MaximumTokens, encoder.Substitute is not null, encoder.FilesSha256);
         return frozen.Id is not null
             ? entry with { Frozen = frozen, Sha256 = encoder.WeightsSha256 }
             : entry with { Frozen = frozen, Encoder = relative, Sha256 = encoder.Save(folder) };
@@ -200,13 +202,14 @@ public sealed class TrainedModel : IDisposable
     private static InputEncoder InputsOf(string folder, ModelManifest manifest, ModelSources sources)
     {
         Dictionary<Modality, ModalityEntry> entries = manifest.Modalities.ToDictionary(entry => entry.Modality());
+        Dictionary<Modality, IReadOnlyList<string>> components = entries.Where(e => e.Value.Vectors is not null).ToDictionary(e => e.Key, e => e.Value.Vectors!);
         RepresentationOptions representation = new()
         {
             Modalities = [.. entries.Keys],
             SmilesForm = manifest.SmilesForm,
             Fingerprint = manifest.Modalities.FirstOrDefault(m => m.Fingerprint is not null)?.Fingerprint ?? new FingerprintOptions(),
             Columns = entries.Where(e => e.Value.Columns is not null).ToDictionary(e => e.Key, e => (IReadOnlyList<string>)[.. e.Value.Columns!.Select(c => c.Name)]),
-            Vectors = sources.OpenVectors(entries.Where(e => e.Value.VectorWidth is not null).ToDictionary(e => e.Key, e => e.Value.VectorWidth!.Value)),
+            Vectors = sources.OpenVectors(components),
         };
         representation.Fingerprint.Check();
         Dictionary<Modality, InputTokenizer> tokenizers = entries.Where(e => e.Key.IsSequence && e.Value.Frozen is null)
@@ -215,7 +218,7 @@ public sealed class TrainedModel : IDisposable
             .ToDictionary(e => e.Key, e => new ColumnScaler([.. e.Value.Columns!.Select(c => c.Mean)], [.. e.Value.Columns!.Select(c => c.Deviation)]));
         Dictionary<Modality, FrozenEncoder> frozen = entries.Where(e => e.Key.IsSequence && e.Value.Frozen is not null).ToDictionary(e => e.Key, e =>
             sources.OpenEncoder(e.Key, e.Value.Frozen!, e.Value.Sha256, e.Value.Frozen!.Id is null ? Inside(folder, e.Value.Encoder) : null));
-        return new InputEncoder(representation, tokenizers, frozen, scalers, entries.Where(e => e.Value.VectorWidth is not null).ToDictionary(e => e.Key, e => e.Value.VectorWidth!.Value));
+        return new InputEncoder(representation, tokenizers, frozen, scalers, components);
     }
 
     private static PropertyModel Build(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, InputEncoder inputs, LanguageModel llm,
@@ -229,12 +232,8 @@ public sealed class TrainedModel : IDisposable
         }, llm));
 
     /// <summary>Sizes are refused that the weights file cannot hold, before memory is asked for them.</summary>
-    private static void RequireRoom(string weights, TransformerShape shape, bool tokenEmbedding)
-    {
-        double width = shape.Width, rows = tokenEmbedding ? shape.VocabSize : 0;
-        double least = sizeof(float) * (shape.Layers * width * width + rows * width), got = new FileInfo(weights).Length;
-        if (got < least) throw new InvalidDataException($"{weights}: has {got:N0} bytes, expected at least {least:N0} for {shape.Layers:N0} layers of width {width:N0} and {rows:N0} embeddings");
-    }
+    private static void RequireRoom(string weights, TransformerShape shape, bool tokenEmbedding) =>
+        shape.RequireIn(Safetensors.ReadHeader(weights).Entries.Sum(entry => entry.Length) / sizeof(float), tokenEmbedding, weights);
 
     private static JsonElement Element(JsonObject json) => JsonSerializer.SerializeToElement(json);
 

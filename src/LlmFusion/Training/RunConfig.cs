@@ -229,6 +229,8 @@ public sealed record RunConfig
         }
 
         _ = EncoderChoices();
+        if (Backbone is not null)
+            Require(EncoderChoice.Parse(Backbone) is { Pooling: null, MaximumTokens: null }, "backbone", Backbone, "a model without pooling and max-tokens: it reads one token a modality");
         _ = SizePreset.Named(Size);
         Fingerprint.Check();
         int sources = (Data is null ? 0 : 1) + (File is null ? 0 : 1) + (TrainFile is null ? 0 : 1);

@@ -24,6 +24,14 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
             : config.EncoderChoices().ToDictionary(c => c.Key, c => FrozenEncoder.Open(c.Value, Get(c.Value.Model, c.Value.Revision)));
     }
 
+    /// <summary>The configuration with the commits that were found in the place of branches: a run is resumed, and repeated, with what it began with.</summary>
+    public RunConfig Pinned()
+    {
+        if (config.Init == InitKind.Random) return config;
+        string Pin(string text) => EncoderChoice.Parse(text) is var choice && Get(choice.Model, choice.Revision).Commit is { } commit ? (choice with { Revision = commit }).ToString() : text;
+        return config with { Encoders = config.Encoders.ToDictionary(e => e.Key, e => Pin(e.Value)), Backbone = config.Backbone is { } name ? Pin(name) : null };
+    }
+
     /// <summary>Everything that makes inputs of representations.</summary>
     /// <param name="representation">What was computed of each molecule.</param>
     /// <param name="train">The training split.</param>
@@ -37,7 +45,7 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
             .ToDictionary(m => m, m => InputTokenizer.Build(m, train, config.MaximumTokens));
         Dictionary<Modality, ColumnScaler> scalers = representation.Columns
             .ToDictionary(c => c.Key, c => ColumnScaler.Fit([.. train.Where(r => r.Numbers.ContainsKey(c.Key)).Select(r => r.Numbers[c.Key])], c.Value.Count));
-        return new InputEncoder(representation, tokenizers, frozen, scalers, representation.Vectors.ToDictionary(v => v.Key, v => v.Value.Width));
+        return new InputEncoder(representation, tokenizers, frozen, scalers, representation.Vectors.ToDictionary(v => v.Key, v => v.Value.Components));
     }
 
     /// <summary>The language model that fuses, and where it comes from.</summary>
@@ -71,11 +79,11 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
 
     private ModelFolder Get(string model, string? revision) => (hub ?? new ModelHub()).Get(model, revision, progress => observe(new ModelProgress(progress)), cancellation);
 
-    /// <summary>The run's dropout in a GPT-2; Llama and Granite were made to be trained without.</summary>
+    /// <summary>The run's dropout, where the architecture has any: three in a GPT-2, that of attention in Llama and Granite.</summary>
     private JsonObject WithDropout(JsonObject json)
     {
-        if (json["model_type"]?.ToString() != "gpt2") return json;
-        foreach (string key in new[] { "resid_pdrop", "embd_pdrop", "attn_pdrop" }) json[key] = config.Dropout;
+        string[] keys = json["model_type"]?.ToString() == "gpt2" ? ["resid_pdrop", "embd_pdrop", "attn_pdrop"] : ["attention_dropout"];
+        foreach (string key in keys) json[key] = config.Dropout;
         return json;
     }
 

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace LlmFusion.Training;
 
 /// <summary>What a run must know to go on, beside the tensors.</summary>
-/// <param name="SplitSha256">The data it was started with.</param>
+/// <param name="SplitSha256">Hash of the data it was started with, vectors and frozen encoders included.</param>
 /// <param name="Epoch">Epochs done.</param>
 /// <param name="Best">Best epoch so far; 0 where none was done.</param>
 /// <param name="BestLoss">Its validation loss.</param>
@@ -49,7 +49,7 @@ public sealed class TrainingCheckpoint(string output)
         TrainingState state = Safetensors.ReadHeader(Last).Metadata.TryGetValue(StateKey, out string? json) && JsonSerializer.Deserialize<TrainingState>(json, RunConfig.Json) is { } read
             ? read : throw new InvalidDataException($"{Last}: holds no training state");
         if (state.SplitSha256 != splitSha256)
-            throw new InvalidDataException($"{Last}: belongs to other data (split hash {state.SplitSha256}), got {splitSha256}: a run resumes with the data it began with");
+            throw new InvalidDataException($"{Last}: belongs to other data, vectors or frozen encoders (hash {state.SplitSha256}), got {splitSha256}: a run resumes with what it began with");
         Dictionary<string, Tensor> tensors = Safetensors.Read(Last);
         Checkpoint.Load(network, Part(tensors, WeightPrefix), source: Last);
         optimizer.LoadState(Part(tensors, OptimizerPrefix));

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
 using LlmFusion.Embedding;
@@ -43,6 +45,7 @@ public static class TrainingRun
         Device device = ComputeDevice.Resolve(config.Device);
         TrainingCheckpoint checkpoint = new(output);
         Prepare(output, checkpoint, resume);
+        config = new RunEncoders(config, hub, observe, cancellation).Pinned();
         RunEncoders encoders = new(config, hub, observe, cancellation);
         Dictionary<Modality, FrozenEncoder> frozen = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
@@ -73,8 +76,9 @@ public static class TrainingRun
         manual_seed(config.Seed); // here: whether an encoder had to be loaded, or the store had all, must not change the model
         (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
+        string dataSha256 = DataHash(splits, encoder);
         using AdamW optimizer = new(model.Network.named_parameters().Select(p => (p.name, p.parameter)), config.WeightDecay);
-        TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, splits.Sha256) : null;
+        TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, dataSha256) : null;
 
         Dictionary<string, long> parameters = model.Network.named_children().ToDictionary(c => c.name, c => c.module.parameters().Sum(p => p.numel()));
         observe(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
@@ -85,7 +89,7 @@ public static class TrainingRun
             if (e is EpochDone done) log.Add(done.Record);
             observe(e);
         });
-        (TrainingState state, StopReason reason) = trainer.Train(model, inputs[Parts.Train], inputs[Parts.Valid], checkpoint, splits.Sha256, resumed, optimizer, cancellation);
+        (TrainingState state, StopReason reason) = trainer.Train(model, inputs[Parts.Train], inputs[Parts.Valid], checkpoint, dataSha256, resumed, optimizer, cancellation);
         if (state.Best == 0) throw new OperationCanceledException("stopped before the first epoch was done: there is no model to write");
 
         checkpoint.LoadBest(model.Network);
@@ -122,6 +126,13 @@ public static class TrainingRun
             throw new InvalidDataException($"{output}: already holds a {(finished ? "model" : "run")}; give another folder{(checkpoint.Exists ? ", or --resume to go on with it" : "")}");
     }
 
+    /// <summary>What a resumed run must find unchanged: the split, and what frozen encoders and vector files make of it.</summary>
+    private static string DataHash(DataSplits splits, InputEncoder encoder)
+    {
+        string[] others = [.. encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256), .. encoder.Representation.Vectors.Values.Select(v => v.Sha256)];
+        return others.Length == 0 ? splits.Sha256 : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', others.Prepend(splits.Sha256)))));
+    }
+
     private static RepresentationOptions RepresentationOf(RunConfig config)
     {
         IReadOnlyDictionary<Modality, string[]> defined = config.DefinedModalities();
@@ -139,6 +150,8 @@ public static class TrainingRun
     private static void RequireColumns(RepresentationOptions representation, DataSplits splits)
     {
         TableLayout[] layouts = [.. splits.InOrder().SelectMany(s => s.Rows).Select(r => r.Layout).Distinct()];
+        foreach (TableLayout layout in splits.InOrder().SelectMany(s => s.Rows).Select(r => r.Layout).Distinct())
+            foreach (VectorTable table in representation.Vectors.Values) table.RequireKeyIn(layout);
         foreach ((Modality modality, IReadOnlyList<string> columns) in representation.Columns)
             foreach (string column in columns)
                 foreach (TableLayout layout in layouts)

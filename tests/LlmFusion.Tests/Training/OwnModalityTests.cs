@@ -47,13 +47,13 @@ public sealed class OwnModalityTests : IDisposable, IClassFixture<OwnModalityTes
         Assert.Equal(["smiles", "props", "img"], manifest.Modalities.Select(m => m.Name));
         Assert.Equal(["mw", "tpsa"], manifest.Modalities[1].Columns!.Select(c => c.Name));
         Assert.Equal(56, manifest.Modalities[1].Columns![0].Mean, 1e-9); // of the seven molecules that have both columns
-        Assert.Equal(3, manifest.Modalities[2].VectorWidth);
+        Assert.Equal(3, manifest.Modalities[2].Vectors!.Count);
         string[] names = [.. Safetensors.ReadHeader(Path.Combine(summary.Folder, "model.safetensors")).Entries.Select(e => e.Name)];
         Assert.Contains("encoder_props.weight", names);
         Assert.Contains("proj_img.weight", names);
 
         using TrainedModel model = Load();
-        TargetMetrics again = Evaluator.OnFile(new Predictor(model, "cpu"), _folder["data.csv"], null, null, cancellation: TestContext.Current.CancellationToken).Targets["y"];
+        TargetMetrics again = Evaluator.OnFile(new Predictor(model, "cpu"), _folder["data.csv"], null, null, null, cancellation: TestContext.Current.CancellationToken).Targets["y"];
         Assert.Equal(summary.Manifest.Metrics.Find("test", "y", Comparison.Model)!.Mse, again.Mse, 1e-5);
         // Each of them matters.
         float[] all = Predict(model, Molecules)[0].Values!;
@@ -122,12 +122,41 @@ public sealed class OwnModalityTests : IDisposable, IClassFixture<OwnModalityTes
     }
 
     [Fact]
+    public void Row_numbers_are_no_identifiers()
+    {
+        _folder.Write("by-number.csv", "id,v0\n1,1\n2,2\n3,3\n");
+        _folder.Write("unnamed.csv", "smiles,y\nCCO,1\nCCN,2\nCCC,3\n");
+        RunConfig config = _config with { TrainFile = _folder["unnamed.csv"], ValidFile = _folder["unnamed.csv"], TestFile = null, Inputs = new() { ["img"] = $"vectors:{_folder["by-number.csv"]}" } };
+        DataFileException refused = Assert.Throws<DataFileException>(() => TrainingRun.Run(config, _folder["model"], resume: false, _ => { }, TestContext.Current.CancellationToken));
+        Assert.Contains("no column of identifiers", refused.Message);
+        Assert.Null(VectorTable.Load(_folder["by-number.csv"]).Find(DataRow.OfSmiles(["CCO"]).Single().OwnId, "CCO", "CCO"));
+    }
+
+    [Fact]
+    public void The_order_of_a_files_components_does_not_matter()
+    {
+        VectorTable table = VectorTable.Load(_folder.Write("turned.csv", "smiles,b,a\nCCO,2,1\n")).InOrder(["a", "b"]);
+        Assert.Equal([1, 2], table.Find(null, "CCO", "CCO")!);
+    }
+
+    [Fact]
+    public void A_cell_that_is_no_number_is_found_behind_a_blank_one_too()
+    {
+        string data = _folder.Write("bad.csv", "id,smiles,mw,tpsa,y\na,CCO,,many,0.5\nb,CCN,1,2,0.7\n");
+        RunConfig config = _config with { TrainFile = data, ValidFile = data, TestFile = null, Inputs = new() { ["props"] = "columns:mw,tpsa" } };
+        Assert.Contains("column tpsa", Assert.Throws<BadRowsException>(() => TrainingRun.Run(config, _folder["model"], resume: false, _ => { }, TestContext.Current.CancellationToken)).Message);
+    }
+
+    [Fact]
     public void Files_of_vectors_that_do_not_fit_the_model_are_refused()
     {
         _folder.Write("narrow.csv", "smiles,v0\nCCO,1\n");
-        ModelFolderException narrow = Assert.Throws<ModelFolderException>(() => Load(Sources("img", "narrow.csv")).Dispose());
+        DataFileException narrow = Assert.Throws<DataFileException>(() => Load(Sources("img", "narrow.csv")).Dispose());
         Assert.Contains("narrow.csv", narrow.Message);
-        Assert.Contains("have 1 numbers, expected 3", narrow.Message);
+        Assert.Contains("1 components, v0.., expected the 3", narrow.Message);
+        // As many, but of another encoder.
+        _folder.Write("other.csv", "smiles,w0,w1,w2\nCCO,1,2,3\n");
+        Assert.Contains("v0, v1, v2", Assert.Throws<DataFileException>(() => Load(Sources("img", "other.csv")).Dispose()).Message);
         Assert.Contains("img", Assert.Throws<ModelFolderException>(() => Load(Sources("image", "narrow.csv")).Dispose()).Message);
         Assert.Contains("no such file", Assert.Throws<DataFileException>(() => Load(Sources("img", "gone.csv")).Dispose()).Message);
     }

@@ -128,6 +128,17 @@ public sealed class PretrainedRunTests : IDisposable
         File.Delete(Path.Combine(model, "encoders/smiles/model.safetensors"));
         Assert.Contains("model.safetensors", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(model).Dispose()).Message);
 
+        // The same weights, read otherwise.
+        foreach ((string file, string from, string to) in new[] { ("config.json", "\"num_attention_heads\":2", "\"num_attention_heads\":4"), ("tokenizer_config.json", "RobertaTokenizer", "RobertaTokenizerFast") })
+        {
+            string other = TinyCheckpoint.Copy(same, _folder[file]);
+            File.WriteAllText(Path.Combine(other, file), File.ReadAllText(Path.Combine(other, file)).Replace(from, to, StringComparison.Ordinal));
+            Assert.Contains("config.json and tokenizer files", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(model, Named(other)).Dispose()).Message);
+        }
+
+        Assert.Contains("encoder smile", Assert.Throws<ModelFolderException>(() =>
+            TrainedModel.Load(model, new ModelSources { Encoders = new Dictionary<string, string> { ["smile"] = same } }).Dispose()).Message);
+
         static ModelSources Named(string folder) => new() { Encoders = new Dictionary<string, string> { ["smiles"] = folder } };
     }
 
@@ -208,6 +219,8 @@ public sealed class PretrainedRunTests : IDisposable
         ModalityEntry entry = TrainedModel.ReadManifest(summary.Folder).Modalities[0];
         Assert.Equal((id, commit, CheckpointFiles.Sha256(_folder["roberta"])), (entry.Frozen!.Id, entry.Frozen.Commit, entry.Sha256));
         Assert.False(Directory.Exists(Path.Combine(summary.Folder, "encoders/smiles")));
+        // A run that is resumed or repeated takes the same commit, wherever the branch is then.
+        Assert.Equal($"{id}@{commit}", RunConfig.Load(Path.Combine(summary.Folder, "config.yaml")).Encoders["smiles"]);
 
         // A later commit of the branch does not matter: the model's own is in the cache, and nobody is asked.
         TinyCheckpoint.Write(_folder["roberta"], "roberta", seed: 2);
@@ -260,7 +273,7 @@ public sealed class PretrainedRunTests : IDisposable
         manifest["format_version"] = 1;
         Assert.True(manifest.Remove("backbone_source"));
         foreach (JsonNode? modality in manifest["modalities"]!.AsArray())
-            foreach (string key in new[] { "frozen", "columns", "vector_width" }) Assert.True(modality!.AsObject().Remove(key));
+            foreach (string key in new[] { "frozen", "columns", "vectors" }) Assert.True(modality!.AsObject().Remove(key));
         File.WriteAllText(path, manifest.ToJsonString());
         Assert.Equal(1, TrainedModel.ReadManifest(model).FormatVersion);
         Assert.Equal(before, Mse(model), 1e-9);
@@ -277,7 +290,7 @@ public sealed class PretrainedRunTests : IDisposable
     private double Mse(string model, ModelSources? sources = null)
     {
         using TrainedModel loaded = TrainedModel.Load(model, sources);
-        return Evaluator.OnFile(new Predictor(loaded, "cpu"), _folder["data.csv"], null, null, cancellation: TestContext.Current.CancellationToken).Targets["y"].Mse;
+        return Evaluator.OnFile(new Predictor(loaded, "cpu"), _folder["data.csv"], null, null, null, cancellation: TestContext.Current.CancellationToken).Targets["y"].Mse;
     }
 
     private static byte[] Weights(string model) => File.ReadAllBytes(Path.Combine(model, "model.safetensors"));

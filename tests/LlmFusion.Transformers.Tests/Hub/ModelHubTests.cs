@@ -283,6 +283,15 @@ public sealed class ModelHubTests : IDisposable
     }
 
     [Fact]
+    public void What_is_in_the_cache_is_used_when_a_token_is_no_longer_good()
+    {
+        string commit = server.Publish(Id, Files(), token: "hf_right");
+        Get(options: Options with { Token = "hf_right" });
+        Assert.Equal(commit, Get(options: Options with { Token = "hf_old" }).Commit);
+        Assert.Equal(commit, Get().Commit);
+    }
+
+    [Fact]
     public void The_token_goes_to_the_hub_alone()
     {
         server.Publish(Id, Files(), token: "hf_secret");
