@@ -11,7 +11,8 @@ state=$root/.setup
 program=$root/src/LlmFusion.Cli/bin/Release/net10.0/LlmFusion.Cli
 rdkit_library=$root/native/rdkit/build/libllmfusion_rdkit.so
 # libboost-dev: RDKit's headers include Boost's. fonts-dejavu-core: the plots need one font family with Greek letters.
-native_packages=(g++ make cmake librdkit-dev libboost-dev libxgboost-dev fonts-dejavu-core)
+# libopenblas0-pthread: embeds faster than libtorch's own matrix products; the program works without it.
+native_packages=(g++ make cmake librdkit-dev libboost-dev libxgboost-dev libopenblas0-pthread fonts-dejavu-core)
 # libtorch's threads spin while they wait. Beside any other busy program that makes training several times slower.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 

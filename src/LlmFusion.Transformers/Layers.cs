@@ -20,7 +20,8 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor input) => nn.functional.linear(input, weight, bias);
+    public override Tensor forward(Tensor input) =>
+        OpenBlas.Linear(input, weight, bias, transposed: true) ?? nn.functional.linear(input, weight, bias);
 }
 
 /// <summary>How Hugging Face fills new weights; all from torch's generator, so <c>manual_seed</c> decides.</summary>

@@ -4,6 +4,7 @@ using System.Runtime.Intrinsics.X86;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
 using LlmFusion.Embedding;
+using LlmFusion.Transformers;
 using LlmFusion.Transformers.Hub;
 using TorchSharp;
 
@@ -18,7 +19,7 @@ public static class Doctor
     public static DoctorReport Examine()
     {
         Part libtorch = Libtorch();
-        List<Part> parts = [Program(), Runtime(), Sdk(), libtorch, RdkitPart(), XgboostPart()];
+        List<Part> parts = [Program(), Runtime(), Sdk(), libtorch, RdkitPart(), XgboostPart(), OpenBlasPart()];
         return new DoctorReport(parts, ThisMachine(libtorch.Problem is null), Folders());
     }
 
@@ -85,6 +86,9 @@ public static class Doctor
 
         return new Part("XGBoost", null, null, "libxgboost.so was not found", Apt + "libxgboost-dev");
     }
+
+    /// <summary>Embedding is slower without it; nothing else misses it.</summary>
+    private static Part OpenBlasPart() => new("OpenBLAS", OpenBlas.Version, OpenBlas.IsAvailable ? LoadedFile("libopenblas") : null);
 
     private static Machine ThisMachine(bool torchLoads)
     {

@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using LlmFusion.Transformers;
 using static TorchSharp.torch;
 
 namespace LlmFusion.Embedding;
@@ -14,7 +15,7 @@ internal static class CpuWorkers
     public static void Run<T>(int most, IReadOnlyList<T> items, Action<T> work, CancellationToken cancellation)
     {
         int threads = get_num_threads(), workers = Math.Min(threads, Math.Min(most, items.Count));
-        if (workers <= 1)
+        if (workers <= 1 && threads > 1)
         {
             foreach (T item in items)
             {
@@ -46,6 +47,7 @@ internal static class CpuWorkers
             try
             {
                 set_num_threads(1);
+                using IDisposable openBlas = OpenBlas.UseOnThisThread();
                 while (Volatile.Read(ref failure) is null && Interlocked.Increment(ref next) is var i && i < items.Count)
                 {
                     cancellation.ThrowIfCancellationRequested();

@@ -48,7 +48,7 @@ public sealed record Substituted(string Text) : TrainingEvent;
 /// <param name="FirstEpoch">1, or where a resumed run goes on.</param>
 public sealed record RunStarted(
     string Data, int Train, int Valid, int Test, IReadOnlyList<RowError> Refused, IReadOnlyDictionary<string, int> Missing, IReadOnlyDictionary<Modality, Truncation> Truncated,
-    (long Computed, long Found) Embeddings,     IReadOnlyDictionary<string, long> Parameters, int FirstEpoch) : TrainingEvent;
+    (long Computed, long Found) Embeddings, IReadOnlyDictionary<string, long> Parameters, int FirstEpoch) : TrainingEvent;
 
 /// <summary>One optimiser step is done.</summary>
 /// <param name="Epoch">Epoch, counted from 1.</param>
