@@ -79,7 +79,7 @@ public sealed class ApplicationTests : IDisposable
         using JsonDocument report = JsonDocument.Parse(output.ToString());
         JsonElement[] parts = [.. report.RootElement.GetProperty("parts").EnumerateArray()];
         Assert.Equal(
-            ["LlmFusion", ".NET runtime", ".NET SDK", "libtorch", "RDKit", "XGBoost"],
+            ["LlmFusion", ".NET runtime", ".NET SDK", "libtorch", "RDKit", "XGBoost", "OpenBLAS"],
             parts.Select(p => p.GetProperty("name").GetString()));
         Assert.All(parts, p => Assert.True(Path.Exists(p.GetProperty("path").GetString()), p.ToString()));
         Assert.All(parts, p => Assert.Matches(@"^\d+\.\d+\.\d+", p.GetProperty("version").GetString()!));
