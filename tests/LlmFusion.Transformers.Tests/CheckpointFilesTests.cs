@@ -115,7 +115,7 @@ public sealed class CheckpointFilesTests : IDisposable
         using Gpt2 model = new(config);
         Save(Checkpoint.StateOf(model), format, shards);
         Checkpoint.LoadFolder(model, folder.Path);
-        long before = Tensor.TotalCount, most = 0;
+        long before = LiveTensors.Count(), most = 0;
         // One by one as LoadFolder reads them.
         using (CheckpointFiles files = CheckpointFiles.Open(folder.Path))
         {

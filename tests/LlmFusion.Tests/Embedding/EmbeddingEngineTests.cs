@@ -1,6 +1,7 @@
 using LlmFusion.Embedding;
 using LlmFusion.Tests.DataSets;
 using LlmFusion.Transformers;
+using LlmFusion.Transformers.Tests;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -80,10 +81,7 @@ public sealed class EmbeddingEngineTests : IDisposable
         EmbeddingEngine engine = new(encoder, store, CPU);
         Random random = new(1);
         engine.Embed(Some(20), cancellation: TestContext.Current.CancellationToken);
-        // What earlier tests left to the collector is no business of this one.
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        long before = Tensor.TotalCount, most = 0;
+        long before = LiveTensors.Count(), most = 0;
         for (int round = 0; round < 5; round++)
         {
             engine.Embed(Some(1000), _ => most = Math.Max(most, Tensor.TotalCount), TestContext.Current.CancellationToken);
