@@ -311,7 +311,7 @@ public sealed class BartEncoder : Transformer
         if (key == "shared.weight")
             return "embed_tokens.weight";
         // The first fairseq conversions had a version in each half.
-        if (key.StartsWith("decoder.", StringComparison.Ordinal) || key is "final_logits_bias" or "lm_head.weight" or "encoder.version" || TaskHeads.HaveOne(key))
+        if (key.StartsWith("decoder.", StringComparison.Ordinal) || key is "final_logits_bias" or "lm_head.weight" or "encoder.version" || TaskHeads.Contain(key))
             return null;
         return key.StartsWith("encoder.", StringComparison.Ordinal) ? key["encoder.".Length..] : key;
     }

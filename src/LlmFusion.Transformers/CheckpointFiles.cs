@@ -20,7 +20,8 @@ public sealed class CheckpointFiles : IDisposable
 
     private const int MessagesShown = 8;
 
-    private static readonly string[] names = ["model.safetensors", "model.safetensors" + IndexSuffix, "pytorch_model.bin", "pytorch_model.bin" + IndexSuffix];
+    /// <summary>File names of weights in the order of preference; an index stands for the shards that it lists.</summary>
+    internal static IReadOnlyList<string> Preference { get; } = ["model.safetensors", "model.safetensors" + IndexSuffix, "pytorch_model.bin", "pytorch_model.bin" + IndexSuffix];
 
     private readonly List<WeightsFile> files;
     private readonly Dictionary<string, WeightsFile> fileOf = [];
@@ -115,14 +116,19 @@ public sealed class CheckpointFiles : IDisposable
             file.Dispose();
     }
 
+    /// <summary>True for the name of a file that lists shards.</summary>
+    internal static bool IsIndex(string name) => name.EndsWith(IndexSuffix, StringComparison.Ordinal);
+
+    /// <summary>Reads a list of shards.</summary>
+    /// <exception cref="CheckpointException">It is damaged, or names what cannot be a shard beside it.</exception>
+    internal static CheckpointIndex ReadIndex(string path) => CheckpointIndex.Read(path, Path.GetExtension(path[..^IndexSuffix.Length]), MaxShards);
+
     private static (string Source, CheckpointIndex? Index) Find(string folder)
     {
-        string found = names.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)))
-            ?? throw new CheckpointException($"{Path.Combine(folder, names[0])}: not found, nor {string.Join(", ", names[1..^1])} or {names[^1]} beside it: the folder holds no weights");
+        string found = Preference.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)))
+            ?? throw new CheckpointException($"{Path.Combine(folder, Preference[0])}: not found, nor {string.Join(", ", Preference.Skip(1).SkipLast(1))} or {Preference[^1]} beside it: the folder holds no weights");
         string path = Path.Combine(folder, found);
-        return (path, found.EndsWith(IndexSuffix, StringComparison.Ordinal)
-            ? CheckpointIndex.Read(path, Path.GetExtension(found[..^IndexSuffix.Length]), MaxShards)
-            : null);
+        return (path, IsIndex(found) ? ReadIndex(path) : null);
     }
 
     private static void CheckAgainst(CheckpointIndex index, string source, List<WeightsFile> files)

@@ -54,7 +54,7 @@ internal sealed class CheckpointIndex
         {
             throw Damaged($"it is not the JSON expected ({HostileText.Show(error.Message)})", error);
         }
-        return shardOf.Count > 0 ? new CheckpointIndex(shardOf) : throw Damaged("its weight_map is empty");
+        return shardOf.Count > 0 ? new CheckpointIndex(shardOf) : throw Damaged("its weight_map is empty: it lists no shards");
     }
 
     /// <summary>Only letters that mean nothing to any file system: a name from the network must not lead anywhere else.</summary>

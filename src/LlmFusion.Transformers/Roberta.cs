@@ -487,7 +487,7 @@ public sealed class Roberta : Transformer
     public override string? CheckpointName(string key)
     {
         key = key.StartsWith("roberta.", StringComparison.Ordinal) ? key["roberta.".Length..] : key;
-        if (key == "embeddings.position_ids" || key == "embeddings.token_type_ids" || TaskHeads.HaveOne(key))
+        if (key == "embeddings.position_ids" || key == "embeddings.token_type_ids" || TaskHeads.Contain(key))
             return null;
         if (key.StartsWith("pooler.", StringComparison.Ordinal))
             return pooler is null ? null : key;

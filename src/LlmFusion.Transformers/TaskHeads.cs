@@ -7,5 +7,5 @@ internal static class TaskHeads
         ["classifier.", "classification_head.", "qa_outputs.", "score.", "multiple_choice_head.", "regression.", "norm_mean", "norm_std"];
 
     /// <summary>Whether a tensor of a checkpoint, named without the base model's prefix, belongs to such a head.</summary>
-    public static bool HaveOne(string key) => names.Any(name => key.StartsWith(name, StringComparison.Ordinal));
+    public static bool Contain(string key) => names.Any(name => key.StartsWith(name, StringComparison.Ordinal));
 }

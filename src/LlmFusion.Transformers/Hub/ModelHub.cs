@@ -155,7 +155,7 @@ public sealed class ModelHub
     {
         string folder = cache.Snapshot(id, commit);
         return files.All(file => File.Exists(Path.Combine(folder, file)))
-            && files.Where(RepositoryFiles.IsIndex).SelectMany(index => RepositoryFiles.Shards(Path.Combine(folder, index))).All(shard => File.Exists(Path.Combine(folder, shard)));
+            && files.Where(CheckpointFiles.IsIndex).SelectMany(index => RepositoryFiles.Shards(Path.Combine(folder, index))).All(shard => File.Exists(Path.Combine(folder, shard)));
     }
 
     private HubException Absent(Target target, string? missing, string reason, Exception? cause = null)
@@ -180,7 +180,7 @@ public sealed class ModelHub
         public async Task RunAsync(IReadOnlyList<string> files, CancellationToken stop)
         {
             // An index first: only with its shards the amount of work is known.
-            foreach (string index in files.Where(RepositoryFiles.IsIndex))
+            foreach (string index in files.Where(CheckpointFiles.IsIndex))
             {
                 await GetAsync(await DescribeAsync([index], stop).ConfigureAwait(false), stop).ConfigureAwait(false);
                 files = [.. files, .. RepositoryFiles.Shards(Path.Combine(cache.Snapshot(id, commit), index)).Except(files)];

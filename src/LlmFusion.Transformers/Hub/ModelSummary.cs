@@ -11,13 +11,13 @@ namespace LlmFusion.Transformers.Hub;
 /// <param name="Heads">Attention heads of a layer.</param>
 /// <param name="Positions">The longest sequence that it has positions for.</param>
 /// <param name="Vocabulary">Tokens in the vocabulary.</param>
-/// <param name="Parameters">Elements of all tensors in the safetensors files; null where the weights are in another format.</param>
+/// <param name="Parameters">Elements of all its tensors; null where there are no weights.</param>
 /// <param name="Files">Its files, by name.</param>
 public sealed record ModelSummary(
     string? ModelType, string? Architecture, long? Width, long? Layers, long? Heads, long? Positions, long? Vocabulary, long? Parameters, IReadOnlyList<ModelFile> Files)
 {
-    /// <summary>Reads a folder's config.json and the headers of its safetensors files.</summary>
-    /// <exception cref="CheckpointException">config.json is missing or no JSON object, or a header is damaged.</exception>
+    /// <summary>Reads a folder's config.json and what its weights are; no tensor is read.</summary>
+    /// <exception cref="CheckpointException">config.json is missing or no JSON object, or the weights are damaged.</exception>
     public static ModelSummary Of(string folder)
     {
         JsonObject config = ConfigReader.ParseFile(Path.Combine(folder, RepositoryFiles.Config), root => root.ValueKind == JsonValueKind.Object
@@ -29,12 +29,10 @@ public sealed record ModelSummary(
                 .Select(file => new ModelFile(file.Name, (file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file).Length))
                 .OrderBy(file => file.Name, StringComparer.Ordinal),
         ];
-        string[] weights = [.. files.Select(file => file.Name).Where(name => name.EndsWith(".safetensors", StringComparison.Ordinal))];
-        // Beside model.safetensors, shards would be the same weights once more.
-        if (weights.Contains("model.safetensors"))
-            weights = ["model.safetensors"];
-        long parameters = weights.Sum(name => Safetensors.ReadHeader(Path.Combine(folder, name)).Entries.Sum(entry => entry.Shape.Aggregate(1L, (a, b) => a * b)));
-        return Of(config) with { Parameters = weights.Length > 0 ? parameters : null, Files = files };
+        long? parameters = CheckpointFiles.Preference.Any(name => File.Exists(Path.Combine(folder, name)))
+            ? CheckpointFiles.Entries(folder).Sum(entry => entry.Shape.Aggregate(1L, (a, b) => a * b))
+            : null;
+        return Of(config) with { Parameters = parameters, Files = files };
     }
 
     /// <summary>Reads a config.json alone: no parameters, no files.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LlmFusion.Transformers.Tokenizers;
 
 namespace LlmFusion.Transformers.Hub;
@@ -7,13 +6,6 @@ namespace LlmFusion.Transformers.Hub;
 internal static class RepositoryFiles
 {
     public const string Config = "config.json";
-
-    /// <summary>Weights in the order of preference; an index stands for the shards that it lists.</summary>
-    private static readonly string[] Weights =
-        ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
-
-    /// <summary>No index is longer than this, in bytes.</summary>
-    private const long LongestIndex = 64 << 20;
 
     /// <summary>The files to get, without the shards.</summary>
     /// <param name="model">The model, for the message.</param>
@@ -26,32 +18,22 @@ internal static class RepositoryFiles
         HashSet<string> names = [.. there];
         if (!names.Contains(Config))
             throw new HubException($"{model}: has no {Config} ({Listed(there)}); it is no model of Hugging Face's transformers");
-        string weights = Weights.FirstOrDefault(names.Contains)
-            ?? throw new HubException($"{model}: has none of {string.Join(", ", Weights)} ({Listed(there)}); weights in other formats cannot be read");
+        string weights = CheckpointFiles.Preference.FirstOrDefault(names.Contains)
+            ?? throw new HubException($"{model}: has none of {string.Join(", ", CheckpointFiles.Preference)} ({Listed(there)}); weights in other formats cannot be read");
         return [Config, .. Tokenizer.Files.Where(names.Contains), weights];
     }
 
-    /// <summary>True for a file that lists shards.</summary>
-    public static bool IsIndex(string file) => file.EndsWith(".index.json", StringComparison.Ordinal);
-
-    /// <summary>The shards that an index lists, each once.</summary>
-    /// <exception cref="HubException">It is damaged, or a name is not a safe path.</exception>
+    /// <summary>The shards that an index lists, each once: what could not be loaded later is not downloaded either.</summary>
+    /// <exception cref="HubException">It is damaged, or names what cannot be a shard beside it.</exception>
     public static IReadOnlyList<string> Shards(string path)
     {
         try
         {
-            using FileStream stream = File.OpenRead(path);
-            if (stream.Length > LongestIndex)
-                throw new HubException($"{path}: has {stream.Length} bytes, expected a list of shards of at most {LongestIndex}");
-            using JsonDocument index = JsonDocument.Parse(stream);
-            string[] shards = [.. index.RootElement.GetProperty("weight_map").EnumerateObject().Select(item => item.Value.GetString() ?? "").Distinct()];
-            if (shards.FirstOrDefault(name => !RepositoryId.IsSafePath(name)) is { } hostile)
-                throw new HubException($"{path}: lists a shard \"{RepositoryId.Shown(hostile)}\", which would not lie in the model's folder");
-            return shards.Length > 0 ? shards : throw new HubException($"{path}: lists no shards");
+            return CheckpointFiles.ReadIndex(path).Shards;
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException)
+        catch (CheckpointException error)
         {
-            throw new HubException($"{path}: expected a JSON object with weight_map, the shard of each tensor ({error.Message})", error);
+            throw new HubException($"{error.Message}; expected a JSON object with weight_map, the shard of each tensor", error);
         }
     }
 
@@ -60,10 +42,10 @@ internal static class RepositoryFiles
     {
         if (!File.Exists(Path.Combine(folder, Config)))
             return Config;
-        string? weights = Weights.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)));
+        string? weights = CheckpointFiles.Preference.FirstOrDefault(name => File.Exists(Path.Combine(folder, name)));
         if (weights is null)
             return "model.safetensors or pytorch_model.bin";
-        if (!IsIndex(weights))
+        if (!CheckpointFiles.IsIndex(weights))
             return null;
         try
         {

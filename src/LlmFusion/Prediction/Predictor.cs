@@ -17,8 +17,7 @@ public sealed record RowPrediction(DataRow Row, float[]? Values, RowError? Error
 /// <summary>How many rows were written.</summary>
 /// <param name="Rows">All rows.</param>
 /// <param name="Refused">Rows without a prediction.</param>
-/// <param name="Truncated">Sequences whose ends were cut off.</param>
-public sealed record PredictionSummary(long Rows, long Refused, long Truncated);
+public sealed record PredictionSummary(long Rows, long Refused);
 
 /// <summary>Predicts the rows of a file as a stream, in order, whatever the file's size.</summary>
 public sealed class Predictor
@@ -43,9 +42,6 @@ public sealed class Predictor
         model.Network.to(_device);
         model.Inputs.Use(store, _device);
     }
-
-    /// <summary>Sequences so far that were longer than the model reads; their ends were cut off.</summary>
-    public long Truncated => _model.Inputs.Truncated.Values.Sum(t => t.Molecules);
 
     /// <summary>The properties predicted.</summary>
     public IReadOnlyList<TargetEntry> Targets => _model.Manifest!.Targets;
@@ -73,7 +69,7 @@ public sealed class Predictor
         }
 
         writer.Commit();
-        return new PredictionSummary(writer.Rows, refused, Truncated);
+        return new PredictionSummary(writer.Rows, refused);
     }
 
     /// <summary>Fails where vectors are found by an identifier that a file does not have.</summary>

@@ -46,12 +46,6 @@ public sealed class AdamW : IDisposable
         }
     }
 
-    /// <summary>Forgets the gradients, so that the next backward pass starts from none.</summary>
-    public void ZeroGradients()
-    {
-        foreach ((_, Parameter parameter) in _parameters) parameter.grad = null;
-    }
-
     /// <summary>The state as tensors: <c>NAME.mean</c>, <c>NAME.square</c> and <c>NAME.steps</c>. They stay this object's.</summary>
     public IReadOnlyDictionary<string, Tensor> State()
     {

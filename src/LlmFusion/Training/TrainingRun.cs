@@ -94,7 +94,7 @@ public static class TrainingRun
 
         checkpoint.LoadBest(model.Network);
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
-        (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, inputs, splits.Targets, units, state, output);
+        (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
         ModelManifest manifest = model.Save(output, (entries, sha256) => new ModelManifest
         {
             FormatVersion = ModelManifest.CurrentFormat,
@@ -146,11 +146,14 @@ public static class TrainingRun
         };
     }
 
-    /// <summary>A misspelt column must not look like one that is blank everywhere, and a target must not be its own input.</summary>
+    /// <summary>
+    /// A misspelt column must not look like one that is blank everywhere, a target must not be its own input, and vectors found
+    /// by identifier need identifiers.
+    /// </summary>
     private static void RequireColumns(RepresentationOptions representation, DataSplits splits)
     {
         TableLayout[] layouts = [.. splits.InOrder().SelectMany(s => s.Rows).Select(r => r.Layout).Distinct()];
-        foreach (TableLayout layout in splits.InOrder().SelectMany(s => s.Rows).Select(r => r.Layout).Distinct())
+        foreach (TableLayout layout in layouts)
             foreach (VectorTable table in representation.Vectors.Values) table.RequireKeyIn(layout);
         foreach ((Modality modality, IReadOnlyList<string> columns) in representation.Columns)
             foreach (string column in columns)
@@ -177,10 +180,9 @@ public static class TrainingRun
     private static Dictionary<string, int> Missing(IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<Modality> modalities) =>
         modalities.Index().ToDictionary(m => m.Item.Name, m => inputs.Values.Sum(s => s.Inputs.Count(i => i.ByModality[m.Index] is null)));
 
-    private static (Comparison Metrics, IReadOnlyList<string> Plots) Evaluate(TrainedModel model, RunConfig config, IReadOnlyDictionary<string, SplitInputs> inputs,
+    private static (Comparison Metrics, IReadOnlyList<string> Plots) Evaluate(TrainedModel model, RunConfig config, Device device, IReadOnlyDictionary<string, SplitInputs> inputs,
         IReadOnlyList<string> targets, IReadOnlyList<string> units, TrainingState state, string output)
     {
-        Device device = ComputeDevice.Resolve(config.Device);
         ConstantPredictor constant = ConstantPredictor.Fit(inputs[Parts.Train].Targets);
         RidgeRegression? ridge = config.RidgeBaseline ? FitRidge(inputs) : null;
         Comparison metrics = Comparison.Empty;
