@@ -4,46 +4,70 @@ using static TorchSharp.torch;
 
 namespace LlmFusion.Training;
 
+/// <summary>Parameters that are optimised alike.</summary>
+/// <param name="Parameters">Named parameters; the names are the keys of the optimiser's saved state.</param>
+/// <param name="WeightDecay">Decoupled weight decay: each step multiplies a parameter by 1 - rate * decay.</param>
+/// <param name="RateFactor">By what the run's learning rate is multiplied for these parameters.</param>
+public sealed record ParameterGroup(IReadOnlyList<(string Name, Parameter Value)> Parameters, double WeightDecay = 0.01, double RateFactor = 1);
+
 /// <summary>
-/// AdamW (Loshchilov and Hutter, 2019), step for step as <c>torch.optim.AdamW</c>: decoupled weight decay on every
-/// parameter, bias correction on; a parameter without a gradient is left alone and holds no state.
+/// AdamW (Loshchilov and Hutter, 2019), step for step as <c>torch.optim.AdamW</c>: decoupled weight decay, bias correction
+/// on; a parameter without a gradient is left alone and holds no state.
 /// </summary>
 public sealed class AdamW : IDisposable
 {
-    private readonly (string Name, Parameter Value)[] _parameters;
+    private readonly ParameterGroup[] _groups;
     private readonly Dictionary<string, Moments> _moments = [];
-    private readonly double _beta1, _beta2, _epsilon, _weightDecay;
+    private readonly double _beta1, _beta2, _epsilon;
 
-    /// <param name="parameters">Named parameters; the names are the keys of the saved state.</param>
-    /// <param name="weightDecay">Decoupled weight decay: each step multiplies a parameter by 1 - rate * decay.</param>
+    /// <param name="groups">What is optimised; no name stands in two groups.</param>
     /// <param name="beta1">Decay of the mean of gradients.</param>
     /// <param name="beta2">Decay of the mean of squared gradients.</param>
     /// <param name="epsilon">Added to the denominator.</param>
-    public AdamW(IEnumerable<(string Name, Parameter Value)> parameters, double weightDecay = 0.01, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8)
+    public AdamW(IEnumerable<ParameterGroup> groups, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8)
     {
-        _parameters = [.. parameters];
-        (_weightDecay, _beta1, _beta2, _epsilon) = (weightDecay, beta1, beta2, epsilon);
+        _groups = [.. groups];
+        (_beta1, _beta2, _epsilon) = (beta1, beta2, epsilon);
+    }
+
+    /// <summary>What is optimised.</summary>
+    public IReadOnlyList<ParameterGroup> Groups => _groups;
+
+    private IEnumerable<(string Name, Parameter Value)> Parameters => _groups.SelectMany(g => g.Parameters);
+
+    /// <summary>Euclidean norm of all gradients together; 0 where there is none.</summary>
+    public double GradientNorm()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Tensor[] squares = [.. Parameters.Where(p => p.Value.grad is not null).Select(p => p.Value.grad!.square().sum())];
+        return squares.Length == 0 ? 0 : Math.Sqrt(stack(squares).sum(ScalarType.Float64).item<double>());
     }
 
     /// <summary>Updates every parameter that has a gradient.</summary>
     /// <param name="learningRate">The step's learning rate.</param>
-    public void Step(double learningRate)
+    /// <param name="gradientScale">By what gradients are multiplied on the way: less than 1 clips them, 1 / n averages n sums.</param>
+    public void Step(double learningRate, double gradientScale = 1)
     {
         using IDisposable noGrad = no_grad();
-        foreach ((string name, Parameter parameter) in _parameters)
-        {
-            using DisposeScope scope = NewDisposeScope();
-            if (parameter.grad is not { } gradient) continue;
-            if (!_moments.TryGetValue(name, out Moments? moments))
-                _moments[name] = moments = new Moments(zeros_like(parameter).DetachFromDisposeScope(), zeros_like(parameter).DetachFromDisposeScope());
-            moments.Steps++;
-            double correction1 = 1 - Math.Pow(_beta1, moments.Steps), correction2 = 1 - Math.Pow(_beta2, moments.Steps);
-            parameter.mul_(1 - learningRate * _weightDecay);
-            moments.Mean.lerp_(gradient, 1 - _beta1);
-            moments.Square.mul_(_beta2).addcmul_(gradient, gradient, 1 - _beta2);
-            Tensor denominator = moments.Square.sqrt().div_(Math.Sqrt(correction2)).add_(_epsilon);
-            parameter.addcdiv_(moments.Mean, denominator, -learningRate / correction1);
-        }
+        foreach (ParameterGroup group in _groups)
+            foreach ((string name, Parameter parameter) in group.Parameters)
+                Step(name, parameter, learningRate * group.RateFactor, group.WeightDecay, gradientScale);
+    }
+
+    private void Step(string name, Parameter parameter, double learningRate, double weightDecay, double gradientScale)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        if (parameter.grad is not { } gradient) return;
+        if (gradientScale != 1) gradient = gradient * gradientScale;
+        if (!_moments.TryGetValue(name, out Moments? moments))
+            _moments[name] = moments = new Moments(zeros_like(parameter).DetachFromDisposeScope(), zeros_like(parameter).DetachFromDisposeScope());
+        moments.Steps++;
+        double correction1 = 1 - Math.Pow(_beta1, moments.Steps), correction2 = 1 - Math.Pow(_beta2, moments.Steps);
+        parameter.mul_(1 - learningRate * weightDecay);
+        moments.Mean.lerp_(gradient, 1 - _beta1);
+        moments.Square.mul_(_beta2).addcmul_(gradient, gradient, 1 - _beta2);
+        Tensor denominator = moments.Square.sqrt().div_(Math.Sqrt(correction2)).add_(_epsilon);
+        parameter.addcdiv_(moments.Mean, denominator, -learningRate / correction1);
     }
 
     /// <summary>The state as tensors: <c>NAME.mean</c>, <c>NAME.square</c> and <c>NAME.steps</c>. They stay this object's.</summary>
@@ -64,7 +88,7 @@ public sealed class AdamW : IDisposable
     /// <exception cref="InvalidDataException">The state is not that of these parameters.</exception>
     public void LoadState(IReadOnlyDictionary<string, Tensor> state)
     {
-        foreach ((string name, Parameter parameter) in _parameters)
+        foreach ((string name, Parameter parameter) in Parameters)
         {
             if (!state.TryGetValue(name + ".mean", out Tensor? mean)) continue;
             if (!state.TryGetValue(name + ".square", out Tensor? square) || !state.TryGetValue(name + ".steps", out Tensor? steps))

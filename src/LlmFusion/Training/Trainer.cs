@@ -4,7 +4,6 @@ using LlmFusion.DataSets;
 using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace LlmFusion.Training;
@@ -95,7 +94,6 @@ public sealed class Trainer
         // One seed per epoch: a resumed run draws the same dropout masks as an uninterrupted one.
         manual_seed(unchecked(_config.Seed * 1_000_003L + epoch));
         model.Network.train();
-        Parameter[] parameters = [.. model.Network.parameters()];
         IReadOnlyList<int[]> batches = sampler.Epoch(epoch);
         double lossSum = 0, learningRate = 0;
         int seen = 0;
@@ -104,7 +102,7 @@ public sealed class Trainer
         {
             if (cancellation.IsCancellationRequested) return null;
             learningRate = rate.At((long)(epoch - 1) * batches.Count + step);
-            double loss = TrainStep(model, train, batches[step], parameters, optimizer, learningRate);
+            double loss = TrainStep(model, train, batches[step], optimizer, learningRate);
             if (!double.IsFinite(loss))
                 throw new TrainingDivergedException($"epoch {epoch}, step {step + 1}: the loss is {loss}; a lower --learning-rate may help. Checkpoints of earlier epochs are kept. Rows of the batch: {string.Join(", ", batches[step].Take(10).Select(i => train.Rows[i].Sample!.Id))}");
             lossSum += loss * batches[step].Length;
@@ -115,19 +113,21 @@ public sealed class Trainer
         return (lossSum / seen, learningRate, seen / clock.Elapsed.TotalSeconds);
     }
 
-    private double TrainStep(TrainedModel model, SplitInputs train, int[] rows, Parameter[] parameters, AdamW optimizer, double learningRate)
+    private double TrainStep(TrainedModel model, SplitInputs train, int[] rows, AdamW optimizer, double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
         Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
         (Tensor truth, Tensor? known) = ScaledTargets(train, rows, model.Scaler);     // (N, T)
         Tensor loss = Losses.Of(_config.Loss, model.Network.Forward(batch), truth, known);
         loss.backward();
-        if (_config.ClipNorm > 0) nn.utils.clip_grad_norm_(parameters, _config.ClipNorm);
         double value = loss.item<float>();
-        if (double.IsFinite(value)) optimizer.Step(learningRate);
+        if (double.IsFinite(value)) optimizer.Step(learningRate, ClipScale(optimizer));
         model.Network.zero_grad(set_to_none: true);
         return value;
     }
+
+    /// <summary>As <c>torch.nn.utils.clip_grad_norm_</c> scales gradients, which the optimiser does on its way.</summary>
+    private double ClipScale(AdamW optimizer) => _config.ClipNorm > 0 ? Math.Min(1, _config.ClipNorm / (optimizer.GradientNorm() + 1e-6)) : 1;
 
     private (Tensor Truth, Tensor? Known) ScaledTargets(SplitInputs split, int[] rows, TargetScaler scaler)
     {

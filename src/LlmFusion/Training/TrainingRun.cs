@@ -77,7 +77,7 @@ public static class TrainingRun
         (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
         string dataSha256 = DataHash(splits, encoder);
-        using AdamW optimizer = new(model.Network.named_parameters().Select(p => (p.name, p.parameter)), config.WeightDecay);
+        using AdamW optimizer = new([new ParameterGroup([.. model.Network.named_parameters().Select(p => (p.name, p.parameter))], config.WeightDecay)]);
         TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, dataSha256) : null;
 
         Dictionary<string, long> parameters = model.Network.named_children().ToDictionary(c => c.name, c => c.module.parameters().Sum(p => p.numel()));

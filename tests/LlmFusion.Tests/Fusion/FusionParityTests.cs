@@ -32,7 +32,7 @@ public class FusionParityTests(ITestOutputHelper output)
         golden.Compare("pred", result.Prediction);
         golden.Compare("pred_no_wpe", withoutLlmPositions.Forward(inputs).Prediction);
 
-        using AdamW optimizer = new(model.named_parameters().Select(p => (p.name, p.parameter)), weightDecay: 0.01);
+        using AdamW optimizer = new([new ParameterGroup([.. model.named_parameters().Select(p => (p.name, p.parameter))])]);
         List<float> losses = [];
         for (int step = 1; step <= 3; step++)
         {
@@ -98,7 +98,7 @@ public class FusionParityTests(ITestOutputHelper output)
     public void Live_tensors_do_not_grow_over_steps()
     {
         using FusionModel model = Tiny();
-        using AdamW optimizer = new(model.named_parameters().Select(p => (p.name, p.parameter)));
+        using AdamW optimizer = new([new ParameterGroup([.. model.named_parameters().Select(p => (p.name, p.parameter))])]);
         long before = 0;
         for (int step = 0; step < 6; step++)
         {
