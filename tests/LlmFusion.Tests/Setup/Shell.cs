@@ -15,7 +15,8 @@ internal static class Shell
     public static async Task<Ended> RunAsync(
         string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string?> environment, TimeSpan limit)
     {
-        var start = new ProcessStartInfo("setsid", ["--wait", program, .. arguments])
+        // A test run that a shell put into the background ignores Ctrl-C, and its children would inherit that.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", "setsid", "--wait", program, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
