@@ -1,3 +1,4 @@
+using LlmFusion.Transformers.Kernels;
 using static TorchSharp.torch;
 
 namespace LlmFusion.Transformers;
@@ -15,8 +16,8 @@ public static class Activations
     public static Func<Tensor, Tensor> Of(string name) => name switch
     {
         "gelu" => static x => nn.functional.gelu(x),
-        // One native operation forward and one backward; Hugging Face's gelu_new spends eight.
-        "gelu_new" or "gelu_fast" or "gelu_pytorch_tanh" => static x => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh),
+        // One pass forward and one backward; Hugging Face's gelu_new spends eight.
+        "gelu_new" or "gelu_fast" or "gelu_pytorch_tanh" => TanhGelu.Of,
         "relu" => static x => nn.functional.relu(x),
         "silu" or "swish" => static x => nn.functional.silu(x),
         "tanh" => static x => x.tanh(),

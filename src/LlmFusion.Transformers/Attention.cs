@@ -1,3 +1,4 @@
+using LlmFusion.Transformers.Kernels;
 using static TorchSharp.torch;
 
 namespace LlmFusion.Transformers;
@@ -21,6 +22,8 @@ internal static class Attention
     /// <returns>(N, L, H * d_head)</returns>
     public static Tensor MultiHead(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, double dropout)
     {
+        if (is_grad_enabled() && ShortAttention.Takes(query, key, value, mask))
+            return ShortAttention.Of(query, key, value, mask, causal, dropout);          // (N, L, H * d_head)
         // libtorch has one fused operation on the CPU, but not with dropout: then its fallback is slower than the formula.
         Tensor heads = dropout == 0
             ? nn.functional.scaled_dot_product_attention(query, key, value, attn_mask: mask!, is_casual: causal)
@@ -30,16 +33,10 @@ internal static class Attention
 
     private static Tensor Formula(Tensor query, Tensor key, Tensor value, Tensor? mask, double dropout)
     {
-        // A batch of tiny matrix products is slower than multiplying out: LLM-Fusion's sequences have a token a modality.
-        bool tiny = query.shape[2] * key.shape[2] <= 64;
-        query = query * (1 / Math.Sqrt(query.shape[3]));
-        Tensor scores = tiny                                                             // (N, H, L, S)
-            ? (query.unsqueeze(3) * key.unsqueeze(2)).sum(-1)
-            : matmul(query, key.transpose(2, 3));
+        Tensor scores = matmul(query * (1 / Math.Sqrt(query.shape[3])), key.transpose(2, 3)); // (N, H, L, S)
         if (mask is not null)
             scores = scores + mask;
-        Tensor weights = nn.functional.dropout(scores.softmax(-1), dropout, training: true);
-        return tiny ? (weights.unsqueeze(4) * value.unsqueeze(2)).sum(3) : matmul(weights, value); // (N, H, L, d_head)
+        return matmul(Dropout.Of(scores.softmax(-1), dropout, training: true), value);   // (N, H, L, d_head)
     }
 
     /// <summary>Cuts the width into heads, without a copy.</summary>
