@@ -1,3 +1,4 @@
+using LlmFusion.Transformers.Kernels;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -39,8 +40,8 @@ public sealed class AdamW : IDisposable
     public double GradientNorm()
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor[] squares = [.. Parameters.Where(p => p.Value.grad is not null).Select(p => p.Value.grad!.square().sum())];
-        return squares.Length == 0 ? 0 : Math.Sqrt(stack(squares).sum(ScalarType.Float64).item<double>());
+        Tensor[] gradients = [.. Parameters.Select(p => p.Value.grad).OfType<Tensor>()];
+        return Math.Sqrt(gradients.Sum(SquaredNorm.Of));
     }
 
     /// <summary>Updates every parameter that has a gradient.</summary>
@@ -49,25 +50,21 @@ public sealed class AdamW : IDisposable
     public void Step(double learningRate, double gradientScale = 1)
     {
         using IDisposable noGrad = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        List<AdamWUpdate> updates = [];
         foreach (ParameterGroup group in _groups)
             foreach ((string name, Parameter parameter) in group.Parameters)
-                Step(name, parameter, learningRate * group.RateFactor, group.WeightDecay, gradientScale);
-    }
+            {
+                if (parameter.grad is not { } gradient) continue;
+                if (!_moments.TryGetValue(name, out Moments? moments))
+                    _moments[name] = moments = new Moments(zeros_like(parameter).DetachFromDisposeScope(), zeros_like(parameter).DetachFromDisposeScope());
+                moments.Steps++;
+                double rate = learningRate * group.RateFactor;
+                double correction1 = 1 - Math.Pow(_beta1, moments.Steps), correction2 = 1 - Math.Pow(_beta2, moments.Steps);
+                updates.Add(new AdamWUpdate(parameter, gradient, moments.Mean, moments.Square, gradientScale, 1 - rate * group.WeightDecay, _beta1, _beta2, rate / correction1, Math.Sqrt(correction2), _epsilon));
+            }
 
-    private void Step(string name, Parameter parameter, double learningRate, double weightDecay, double gradientScale)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        if (parameter.grad is not { } gradient) return;
-        if (gradientScale != 1) gradient = gradient * gradientScale;
-        if (!_moments.TryGetValue(name, out Moments? moments))
-            _moments[name] = moments = new Moments(zeros_like(parameter).DetachFromDisposeScope(), zeros_like(parameter).DetachFromDisposeScope());
-        moments.Steps++;
-        double correction1 = 1 - Math.Pow(_beta1, moments.Steps), correction2 = 1 - Math.Pow(_beta2, moments.Steps);
-        parameter.mul_(1 - learningRate * weightDecay);
-        moments.Mean.lerp_(gradient, 1 - _beta1);
-        moments.Square.mul_(_beta2).addcmul_(gradient, gradient, 1 - _beta2);
-        Tensor denominator = moments.Square.sqrt().div_(Math.Sqrt(correction2)).add_(_epsilon);
-        parameter.addcdiv_(moments.Mean, denominator, -learningRate / correction1);
+        AdamWUpdate.Apply(updates);
     }
 
     /// <summary>The state as tensors: <c>NAME.mean</c>, <c>NAME.square</c> and <c>NAME.steps</c>. They stay this object's.</summary>
