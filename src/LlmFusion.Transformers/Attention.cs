@@ -22,7 +22,7 @@ internal static class Attention
     /// <returns>(N, L, H * d_head)</returns>
     public static Tensor MultiHead(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, double dropout)
     {
-        if (is_grad_enabled() && ShortAttention.Takes(query, key, value, mask))
+        if (ShortAttention.Takes(query, key, value, mask))
             return ShortAttention.Of(query, key, value, mask, causal, dropout);          // (N, L, H * d_head)
         // libtorch has one fused operation on the CPU, but not with dropout: then its fallback is slower than the formula.
         Tensor heads = dropout == 0

@@ -339,7 +339,7 @@ public sealed class Gpt2 : LanguageModel
         Tensor x = Embed(inputIds, inputsEmbeds, positionIds, addPositions);             // (N, L, d)
         Tensor? mask = attentionMask is null ? null : Attention.CausalMask(attentionMask); // (N, 1, L, L)
         foreach (Gpt2Block block in blocks)
-            x = block.forward(x, mask);
+            x = Through((input, constants) => block.forward(input, constants[0]), x, mask);
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 

@@ -152,7 +152,7 @@ public sealed class Granite : LanguageModel
         Tensor x = Embed(inputIds, inputsEmbeds);                                        // (N, L, d)
         (Tensor? mask, Rotation? rotary) = Llama.Prepare(x, Config.Llama, attentionMask, positionIds, addPositions);
         foreach (LlamaLayer layer in layers)
-            x = layer.Forward(x, mask, rotary);
+            x = Through((input, constants) => layer.Forward(input, constants[0], constants is [_, { } cos, { } sin] ? new Rotation(cos, sin) : null), x, mask, rotary?.Cos, rotary?.Sin);
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 

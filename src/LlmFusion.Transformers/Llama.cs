@@ -354,7 +354,7 @@ public sealed class Llama : LanguageModel
         Tensor x = Embed(inputIds, inputsEmbeds);                                        // (N, L, d)
         (Tensor? mask, Rotation? rotary) = Prepare(x, Config, attentionMask, positionIds, addPositions);
         foreach (LlamaLayer layer in layers)
-            x = layer.Forward(x, mask, rotary);
+            x = Through((input, constants) => layer.Forward(input, constants[0], constants is [_, { } cos, { } sin] ? new Rotation(cos, sin) : null), x, mask, rotary?.Cos, rotary?.Sin);
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LlmFusion.Transformers.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -59,6 +60,9 @@ public abstract class LanguageModel : Transformer
     /// <summary>Whether the model can read token ids.</summary>
     public abstract bool HasTokenEmbedding { get; }
 
+    /// <summary>Training computes each layer's activations again in the backward pass instead of keeping them: less memory, a third more work.</summary>
+    public bool CheckpointActivations { get; set; }
+
     /// <summary>The last hidden state, after the final normalization.</summary>
     /// <param name="inputIds">(N, L) token ids, or null if embeddings are given.</param>
     /// <param name="inputsEmbeds">(N, L, d) embeddings in the tokens' place, or null.</param>
@@ -84,6 +88,10 @@ public abstract class LanguageModel : Transformer
 
     /// <summary>What goes into the first layer and what comes out of it, both (N, L, d): a checkpoint's proof looks at them.</summary>
     internal abstract (Tensor Embedded, Tensor AfterFirst) FirstStates(Tensor inputIds, Tensor? attentionMask);
+
+    /// <summary>One layer, with its activations kept or not.</summary>
+    private protected Tensor Through(Func<Tensor, Tensor?[], Tensor> layer, Tensor x, params Tensor?[] constants) =>
+        CheckpointActivations && is_grad_enabled() ? Recomputed.Of(layer, x, constants) : layer(x, constants);
 
     /// <summary>The one of two inputs that was given, as embeddings.</summary>
     private protected Tensor Inputs(Tensor? inputIds, Tensor? inputsEmbeds, TorchSharp.Modules.Embedding? table)

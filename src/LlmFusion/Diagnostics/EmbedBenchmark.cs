@@ -31,8 +31,6 @@ public sealed record EmbedBenchmarkResult(
 /// </summary>
 public static class EmbedBenchmark
 {
-    private const int MatmulSize = 2048, Matmuls = 8;
-
     private static readonly RobertaConfig Model = new() { VocabSize = 767, Layers = 6, Width = 768, Heads = 12, Inner = 3072, Positions = 514 };
 
     /// <summary>Sequences of random tokens with lengths as SMILES have them: log-normal around 38, 8 to 200, each with class and end token.</summary>
@@ -64,15 +62,15 @@ public static class EmbedBenchmark
         encoder.eval();
         EmbeddingEngine.Run(encoder, [.. sequences.Take(64)], CPU, (_, _) => { }, cancellation);
 
-        List<double> matmuls = [];
-        MeasureMatmul(matmuls);
+        MatmulRate matmul = new();
+        matmul.Measure();
         int done = 0;
         Stopwatch clock = Stopwatch.StartNew();
         EmbeddingEngine.Run(encoder, sequences, CPU, (batch, _) => progress?.Invoke(done += batch.Length), cancellation);
         clock.Stop();
-        MeasureMatmul(matmuls);
+        matmul.Measure();
 
-        double seconds = clock.Elapsed.TotalSeconds, rate = matmuls.Order().ElementAt(matmuls.Count / 2), useful = sequences.Sum(s => Flops(s.Length)) / seconds / 1e9;
+        double seconds = clock.Elapsed.TotalSeconds, rate = matmul.Gflops, useful = sequences.Sum(s => Flops(s.Length)) / seconds / 1e9;
         long tokens = sequences.Sum(s => (long)s.Length);
         return new EmbedBenchmarkResult(sequences.Count, tokens, get_num_threads(), seconds, sequences.Count / seconds, tokens / seconds, rate, useful, useful / rate);
     }
@@ -82,18 +80,6 @@ public static class EmbedBenchmark
     {
         double d = Model.Width;
         return Model.Layers * (length * 2 * (4 * d * d + 2 * d * Model.Inner) + 4.0 * length * length * d);
-    }
-
-    private static void MeasureMatmul(List<double> rates)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor a = randn(MatmulSize, MatmulSize), b = randn(MatmulSize, MatmulSize);
-        for (int i = 0; i < Matmuls; i++)
-        {
-            Stopwatch clock = Stopwatch.StartNew();
-            using Tensor product = matmul(a, b);
-            rates.Add(2.0 * MatmulSize * MatmulSize * MatmulSize / clock.Elapsed.TotalSeconds / 1e9);
-        }
     }
 }
 
