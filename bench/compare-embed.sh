@@ -31,41 +31,18 @@ while (( $# > 0 )); do
     esac
 done
 rounds=${positional[0]-} sequences=${positional[1]-2048} threads=${THREADS-2}
-for number in "$rounds" "$sequences" "$threads"; do
-    [[ $number =~ ^[1-9][0-9]*$ ]] || { usage >&2; echo "got '$number', expected a whole number from 1" >&2; exit 2; }
-done
+. "$root/bench/compare.sh"
+whole "$rounds" "$sequences" "$threads"
 read -ra python <<<"${PYTHON-python3}"
 llmfusion=${LLMFUSION-$root/llmfusion}
 
-# Python may see the current folder only (in a container, say), so everything that it needs lies there.
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cp "$root/bench/embed_huggingface.py" "$root/bench/summarize_embed.py" "$work"
-cd "$work"
+begin "$root/bench/embed_huggingface.py" "$root/bench/summarize_embed.py"
 
-load() { cut -d' ' -f1 /proc/loadavg; }
-# run NAME COMMAND..: its JSON, one object a line, with the round, the load before it, and NAME where it says none itself.
-run() {
-    local name=$1 before line
-    before=$(load)
-    shift
-    echo "round $round of $rounds: $name, load $before" >&2
-    "$@" >run.out
-    tr -d '\n' <run.out | sed 's/}[[:space:]]*{/}\n{/g; $a\' | while IFS= read -r line; do
-        [[ $line == *'"measurement"'* ]] || line="{\"measurement\": \"$name\", ${line#*\{}"
-        echo "{\"round\": $round, \"load_before\": $before, ${line#*\{}" >>runs.jsonl
-    done
-}
 ours() { run llmfusion "$llmfusion" bench embed --sequences tokens.json --threads "$threads" --json; }
 theirs() { run huggingface "${python[@]}" embed_huggingface.py tokens.json --threads "$threads"; }
 
-cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -1)
-printf '{"cpu": "%s", "cores": %d, "memory_gib": %d, "kernel": "%s", "date": "%s", "llmfusion": "%s"}\n' \
-    "${cpu:-unknown}" "$(nproc)" "$(awk '/^MemTotal/ {print int($2 / 1048576 + 0.5)}' /proc/meminfo)" "$(uname -sr)" \
-    "$(date -u +%Y-%m-%d)" "$("$llmfusion" --version)" >runs.jsonl
+machine >runs.jsonl
 "${python[@]}" embed_huggingface.py --make "$sequences" tokens.json
-for (( round = 1; round <= rounds; round++ )); do
-    if (( round % 2 )); then ours; theirs; else theirs; ours; fi
-done
+in_turns ours theirs
 "${python[@]}" summarize_embed.py runs.jsonl summary.json
 [[ -z $output ]] || cp summary.json "$output"

@@ -46,13 +46,15 @@ def measure(batch, steps, threads):
     seconds = statistics.median(step_seconds)
     print(json.dumps({"measurement": "huggingface", "batch_size": batch, "tokens": TOKENS, "steps": steps, "threads": torch.get_num_threads(),
                       "step_seconds": seconds, "samples_per_second": batch / seconds, "optimizer_seconds": statistics.median(optimizer_seconds),
-                      "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "blas": blas(torch), "wait_policy": os.environ["OMP_WAIT_POLICY"],
+                      "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "blas": blas(), "wait_policy": os.environ["OMP_WAIT_POLICY"],
                       "python": sys.version.split()[0], "torch": torch.__version__, "transformers": transformers.__version__}), flush=True)
 
 
-def blas(torch):
-    """The library that multiplies matrices, as PyTorch was built."""
-    return next((name for name in ("mkl", "open", "eigen") if f"BLAS_INFO={name}" in torch.__config__.show()), "unknown")
+def blas():
+    """The library that multiplies matrices, among those that this process has loaded."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        loaded = maps.read()
+    return next((name for name in ("mkl", "openblas", "blis", "libblas") if name in loaded), "unknown")
 
 
 def main():
