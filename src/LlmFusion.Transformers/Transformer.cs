@@ -59,6 +59,12 @@ public abstract class LanguageModel : Transformer
     /// <summary>Whether the model can read token ids.</summary>
     public abstract bool HasTokenEmbedding { get; }
 
+    /// <summary>The layers that get a low-rank adapter where nothing else is said: PEFT's choice for the architecture.</summary>
+    public abstract IReadOnlyList<string> AdapterTargets { get; }
+
+    /// <summary>The low-rank adapters that the model has; null: none.</summary>
+    public LowRankConfig? Adapters { get; internal set; }
+
     /// <summary>The last hidden state, after the final normalization.</summary>
     /// <param name="inputIds">(N, L) token ids, or null if embeddings are given.</param>
     /// <param name="inputsEmbeds">(N, L, d) embeddings in the tokens' place, or null.</param>
