@@ -100,6 +100,7 @@ public sealed class Batch
                 ((ModalityInput.Vector)inputs[k]).Values.CopyTo(row);
         }
 
-        return tensor(values, device: device).view(inputs.Length, size);
+        // A copy: the array itself, which the tensor would else be, lies at another alignment in every run, and libtorch's sums depend on it.
+        return tensor(values, device: device).view(inputs.Length, size).clone();
     }
 }
