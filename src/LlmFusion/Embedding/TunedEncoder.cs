@@ -14,9 +14,8 @@ public sealed class TunedEncoder(FrozenEncoder origin)
     /// <summary>The checkpoint.</summary>
     public FrozenEncoder Origin => origin;
 
-    /// <summary>The network, loaded at first use; the model that trains it disposes it.</summary>
-    /// <exception cref="CheckpointException">Its files cannot be used.</exception>
-    public SequenceEncoder Network => origin.Network;
+    /// <summary>The network; the model that trains it disposes it.</summary>
+    public SequenceEncoder Network { get; } = origin.Network;
 
     /// <summary>What fills up shorter sequences of a batch: RoBERTa counts its positions by it, of the others nobody sees it.</summary>
     public int PadToken { get; } = origin.Shape.ModelType == "roberta" ? RobertaConfig.From(origin.Config).PadToken : 0;
