@@ -128,7 +128,7 @@ public sealed class InputEncoder : IDisposable
                 if (Tuned.TryGetValue(modality, out TunedEncoder? tuned))
                 {
                     TokenizedText tokens = tuned.Tokenize(text);
-                    return Counted(modality, tokens.Dropped, tokens.Ids.Length == 0 ? null : new ModalityInput.Tokens(tokens.Ids, tuned.PadToken));
+                    return Counted(modality, tokens.Dropped, tokens.Ids.Length == 0 ? null : new ModalityInput.Tokens(tokens.Ids));
                 }
 
                 int[] ids = Tokenizers[modality].Encode(text, out int dropped);

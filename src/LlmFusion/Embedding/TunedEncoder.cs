@@ -17,9 +17,6 @@ public sealed class TunedEncoder(FrozenEncoder origin)
     /// <summary>The network; the model that trains it disposes it.</summary>
     public SequenceEncoder Network { get; } = origin.Network;
 
-    /// <summary>What fills up shorter sequences of a batch: RoBERTa counts its positions by it, of the others nobody sees it.</summary>
-    public int PadToken { get; } = origin.Shape.ModelType == "roberta" ? RobertaConfig.From(origin.Config).PadToken : 0;
-
     /// <summary>Ids with the special tokens, and how many tokens were cut off.</summary>
     public TokenizedText Tokenize(string text) => origin.Tokenize(text);
 

@@ -59,7 +59,7 @@ public sealed class Batch
             if (having.Count < inputs.Count) rows[modality] = tensor(having.ToArray(), device: device);
             if (having.Count == 0) continue;
             ModalityInput[] found = [.. having.Select(n => inputs[(int)n].ByModality[m]!)];
-            if (found[0] is ModalityInput.Tokens { Pad: var pad }) tokens[modality] = Pad([.. found.Cast<ModalityInput.Tokens>().Select(t => t.Ids)], pad, device);
+            if (found[0] is ModalityInput.Tokens) tokens[modality] = Pad([.. found.Cast<ModalityInput.Tokens>().Select(t => t.Ids)], device);
             else vectors[modality] = Dense(found, fingerprintSize, device);
         }
 
@@ -67,7 +67,7 @@ public sealed class Batch
         return new Batch(inputs.Count, tokens, vectors, rows, mask);
     }
 
-    private static TokenBatch Pad(int[][] ids, int pad, Device device)
+    private static TokenBatch Pad(int[][] ids, Device device)
     {
         int longest = ids.Max(i => i.Length);
         long[] padded = new long[ids.Length * longest], mask = new long[ids.Length * longest];
@@ -76,7 +76,7 @@ public sealed class Batch
         {
             Span<long> row = padded.AsSpan(k * longest, longest), real = mask.AsSpan(k * longest, longest);
             for (int i = 0; i < ids[k].Length; i++) row[i] = ids[k][i];
-            row[ids[k].Length..].Fill(pad);
+            row[ids[k].Length..].Fill(TokenVocabulary.Pad); // behind the mask, also where a checkpoint's tokenizer has another
             real[..ids[k].Length].Fill(1);
             anyPadded |= ids[k].Length < longest;
         }

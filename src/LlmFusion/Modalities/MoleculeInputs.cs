@@ -9,8 +9,8 @@ public abstract record ModalityInput
     {
     }
 
-    /// <summary>Ids with the special tokens, for an encoder that is trained along, and the id that fills up shorter sequences of a batch.</summary>
-    public sealed record Tokens(int[] Ids, int Pad = TokenVocabulary.Pad) : ModalityInput;
+    /// <summary>Ids with the special tokens, for an encoder that is trained along.</summary>
+    public sealed record Tokens(int[] Ids) : ModalityInput;
 
     /// <summary>A fingerprint's on-bits with their counts.</summary>
     public sealed record Fingerprint(MorganCounts Counts) : ModalityInput;
