@@ -13,7 +13,8 @@ A model reads RDKit's canonical SMILES unless it was trained with --smiles-form 
 otherwise from version to version (double bonds between rings, mostly): the table's column canonical_smiles, where it has
 one as `featurize` writes it, is used instead of Python's own spelling.
 
-A deviation is divided by the target's standard deviation in the training split, so that it says the same of every unit;
+A deviation is divided by the target's standard deviation in the training split (of its logarithms, where they were learnt), so
+that it says the same of every unit;
 above 1e-5 the exit code is 1. Modalities: smiles with a RoBERTa, fingerprint, numeric columns. Others are refused.
 docs/python.md explains the steps.
 """
@@ -41,11 +42,25 @@ SMILES_TOKEN = re.compile(r"\[[^\]]*\]|Br|Cl|%\([0-9]+\)|%[0-9]{2}|.", re.DOTALL
 TOKEN_TABLES = {"gpt2": "wte.weight", "llama": "embed_tokens.weight", "granite": "embed_tokens.weight"}
 
 
-def language_model(manifest, weights):
+def merged(state, folder):
+    """The weights with low-rank adapters taken in: W + alpha / r B A. PEFT's PeftModel.from_pretrained(llm, folder) does as much."""
+    config = json.load(open(os.path.join(folder, "adapter_config.json"), encoding="utf-8"))
+    adapters = load_file(os.path.join(folder, "adapter_model.safetensors"))
+    state = dict(state)
+    for name in [name for name in adapters if name.endswith(".lora_A.weight")]:
+        correction = config["lora_alpha"] / config["r"] * adapters[name.replace("lora_A", "lora_B")] @ adapters[name]
+        layer = name.removeprefix("base_model.model.").replace("lora_A.", "")
+        state[layer] = state[layer] + (correction.T if config["fan_in_fan_out"] else correction)
+    return state
+
+
+def language_model(manifest, weights, folder):
     """The fusing language model: GPT2Model, LlamaModel or GraniteModel, by the backbone's model_type."""
     config = AutoConfig.for_model(**manifest["backbone"])
     llm = AutoModel.from_config(config).eval()
     state = {name.removeprefix("llm."): tensor for name, tensor in weights.items() if name.startswith("llm.")}
+    if adapter := manifest.get("adapter"):  # low-rank adapters, saved beside the weights
+        state = merged(state, os.path.join(folder, adapter["folder"]))
     missing, unexpected = llm.load_state_dict(state, strict=False)
     # LLM-Fusion feeds embeddings, so the table that makes them of tokens is not saved; nothing else may differ.
     if missing != [TOKEN_TABLES[config.model_type]] or unexpected:
@@ -54,21 +69,21 @@ def language_model(manifest, weights):
 
 
 class SmilesEncoder:
-    """A RoBERTa under encoders/smiles, trained along or frozen: a folder that transformers reads as it is."""
+    """A RoBERTa under encoders/smiles, trained along, new or pretrained, or frozen: a folder that transformers reads as it is."""
 
     def __init__(self, folder, entry, manifest):
-        frozen = entry.get("frozen")
+        pretrained = entry.get("frozen") or entry.get("tuned")
         if not entry.get("encoder"):
-            raise SystemExit(f"smiles: its encoder {frozen['id']} is on the model hub, not in this folder; not handled here")
+            raise SystemExit(f"smiles: its encoder {pretrained['id']} is on the model hub, not in this folder; not handled here")
         self.path = os.path.join(folder, entry["encoder"])
         self.roberta, loading = RobertaModel.from_pretrained(self.path, add_pooling_layer=False, output_loading_info=True)
         heads = [name for name in loading["unexpected_keys"] if name.startswith(("lm_head.", "pooler."))]  # of a pretrained file
         if loading["missing_keys"] or len(loading["unexpected_keys"]) > len(heads):
             raise SystemExit(f"{self.path}: does not fit a RobertaModel: {loading}")
         self.roberta.eval()
-        self.mean = frozen is not None and frozen["pooling"] != "class_token"
-        self.maximum = (frozen or manifest)["maximum_tokens"]
-        own = frozen is None or frozen["substitute_vocabulary"]
+        self.mean = pretrained is not None and pretrained["pooling"] != "class_token"
+        self.maximum = (pretrained or manifest)["maximum_tokens"]
+        own = pretrained is None or pretrained["substitute_vocabulary"]
         self.vocabulary = json.load(open(os.path.join(self.path, "vocab.json"), encoding="utf-8")) if own else None
         self.tokenizer = None if own else Tokenizer.from_file(os.path.join(self.path, "tokenizer.json"))  # the checkpoint's own
         if self.tokenizer:
@@ -91,7 +106,7 @@ class FusionModel:
     def __init__(self, folder):
         self.manifest = json.load(open(os.path.join(folder, "llmfusion.json"), encoding="utf-8"))
         self.weights = load_file(os.path.join(folder, "model.safetensors"))
-        self.llm = language_model(self.manifest, self.weights)
+        self.llm = language_model(self.manifest, self.weights, folder)
         self.modalities = self.manifest["modalities"]  # in stack order
         self.targets = self.manifest["targets"]
         self.encoder = next((SmilesEncoder(folder, m, self.manifest) for m in self.modalities if m["name"] == "smiles"), None)
@@ -136,7 +151,8 @@ class FusionModel:
         hidden = self.llm(inputs_embeds=stacked, attention_mask=present, **self.positions(stacked)).last_hidden_state  # (1, M, d)
         fused = (hidden * present.unsqueeze(-1)).sum(1) / present.sum(1, keepdim=True)        # (1, d): mean over the modalities
         scaled = torch.nn.functional.linear(fused, self.weights["head.weight"], self.weights["head.bias"])[0]
-        return [float(y) * target["deviation"] + target["mean"] for y, target in zip(scaled, self.targets)]
+        values = [float(y) * target["deviation"] + target["mean"] for y, target in zip(scaled, self.targets)]
+        return [math.exp(value) if target.get("scaling") == "log" else value for value, target in zip(values, self.targets)]
 
     def positions(self, stacked):
         """Nothing where the language model adds its own positions, as transformers does by default; else what takes them out."""
@@ -159,7 +175,10 @@ def compare(model, path):
             column = target["name"]
             while f"{column}_predicted" in row:  # the input had a column of the target's name
                 column += "_predicted"
-            deviation = abs(value - float(row[column])) / target["deviation"]
+            there = float(row[column])
+            if target.get("scaling") == "log":  # its deviation is that of logarithms
+                value, there = math.log(value), math.log(there)
+            deviation = abs(value - there) / target["deviation"]
             if not deviation <= largest[target["name"]]:  # a NaN is kept
                 largest[target["name"]] = deviation
     return len(rows), largest

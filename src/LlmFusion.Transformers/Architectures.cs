@@ -66,12 +66,15 @@ public static class Architectures
 
     /// <summary>Loads the encoder that a Hugging Face folder holds: of a BART its encoder, of the others all but their heads.</summary>
     /// <exception cref="CheckpointException">A file is missing, damaged, of an unknown architecture, or does not fit.</exception>
-    public static Transformer Load(string folder) => Load(folder, tokenEmbedding: true, config => New(config, initialize: false));
+    /// <param name="folder">The folder.</param>
+    /// <param name="change">Changes its config.json (dropout, say) before the model is built; null: as it is.</param>
+    public static Transformer Load(string folder, Func<JsonElement, JsonElement>? change = null) =>
+        Load(folder, tokenEmbedding: true, config => New(change is null ? config : change(config), initialize: false));
 
     /// <summary>Loads the language model of a Hugging Face folder without its token table: it reads embeddings only.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="change">Changes its config.json (dropout, say) before the model is built; null: as it is.</param>
-    /// <exception cref="CheckpointException">As <see cref="Load(string)"/>, or the architecture cannot fuse.</exception>
+    /// <exception cref="CheckpointException">As <see cref="Load(string, Func{JsonElement, JsonElement})"/>, or the architecture cannot fuse.</exception>
     public static LanguageModel LoadLanguageModel(string folder, Func<JsonElement, JsonElement>? change = null) =>
         Load(folder, tokenEmbedding: false, config => NewLanguageModel(change is null ? config : change(config), initialize: false));
 

@@ -21,7 +21,7 @@ public static class Checkpoint
     public static void LoadFolder(nn.Module module, string folder, Func<string, string?>? rename = null)
     {
         using CheckpointFiles files = CheckpointFiles.Open(folder);
-        Load(module, files.Tensors, files.Read, rename, files.Source);
+        Load(StateOf(module), files.Tensors, files.Read, rename, files.Source);
     }
 
     /// <summary>Loads one file into a module, strictly: <c>.bin</c> is PyTorch's format, anything else safetensors.</summary>
@@ -31,8 +31,14 @@ public static class Checkpoint
     /// <exception cref="CheckpointException">The file is missing, damaged or hostile, or its tensors do not fit the module, which is then unchanged.</exception>
     public static void LoadFile(nn.Module module, string path, Func<string, string?>? rename = null)
     {
+        LoadFile(StateOf(module), path, rename);
+    }
+
+    /// <summary>As <see cref="LoadFile(nn.Module, string, Func{string, string?})"/>, into some of a module's tensors by their names.</summary>
+    internal static void LoadFile(IReadOnlyDictionary<string, Tensor> state, string path, Func<string, string?>? rename = null)
+    {
         using WeightsFile file = WeightsFile.Open(path);
-        Load(module, file.Entries, file.Read, rename, path);
+        Load(state, file.Entries, file.Read, rename, path);
     }
 
     /// <summary>
@@ -46,13 +52,12 @@ public static class Checkpoint
     /// <exception cref="CheckpointException">Missing, extra or misshapen tensors, all named; the module is then unchanged.</exception>
     public static void Load(nn.Module module, IReadOnlyDictionary<string, Tensor> tensors, Func<string, string?>? rename = null,
         string source = "the checkpoint") =>
-        Load(module, tensors.Select(item => new CheckpointEntry(item.Key, item.Value.dtype, item.Value.shape, source)),
+        Load(StateOf(module), tensors.Select(item => new CheckpointEntry(item.Key, item.Value.dtype, item.Value.shape, source)),
             name => tensors[name], rename, source);
 
     /// <summary>Names, types and shapes first, then weights stored twice, and only when all fit the values, one by one.</summary>
-    private static void Load(nn.Module module, IEnumerable<CheckpointEntry> entries, Func<string, Tensor> read, Func<string, string?>? rename, string source)
+    private static void Load(IReadOnlyDictionary<string, Tensor> state, IEnumerable<CheckpointEntry> entries, Func<string, Tensor> read, Func<string, string?>? rename, string source)
     {
-        IReadOnlyDictionary<string, Tensor> state = StateOf(module);
         Dictionary<string, string> keyOf = [];
         List<(string Key, string First)> twice = [];
         List<string> problems = [];

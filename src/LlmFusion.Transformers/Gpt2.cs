@@ -115,7 +115,7 @@ public sealed record Gpt2Config
 }
 
 /// <summary>y = x W + b, with W (in, out): GPT-2 stores its weights the other way round.</summary>
-internal sealed class Conv1D : nn.Module<Tensor, Tensor>
+internal sealed class Conv1D : AdaptableLayer
 {
     public readonly Parameter weight;
     public readonly Parameter bias;
@@ -129,7 +129,13 @@ internal sealed class Conv1D : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor input)
+    public override Parameter Weight => weight;
+
+    public override bool InputsFirst => true;
+
+    public override Tensor forward(Tensor input) => Adapted(input, Product(input));      // (.., out)
+
+    private Tensor Product(Tensor input)
     {
         if (OpenBlas.Linear(input, weight, bias, transposed: false) is { } product)
             return product;                                                              // (.., out)
@@ -302,6 +308,9 @@ public sealed class Gpt2 : LanguageModel
 
     /// <inheritdoc/>
     public override bool HasTokenEmbedding => tokens is not null;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> AdapterTargets => ["c_attn"];
 
     /// <inheritdoc/>
     public override JsonObject ConfigJson() => Config.ToJson();

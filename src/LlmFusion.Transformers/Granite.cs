@@ -126,6 +126,9 @@ public sealed class Granite : LanguageModel
     /// <inheritdoc/>
     public override bool HasTokenEmbedding => tokens is not null;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> AdapterTargets => ["q_proj", "v_proj"];
+
     /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tokenEmbedding">False leaves the token table out.</param>

@@ -8,7 +8,7 @@ namespace LlmFusion.Transformers;
 /// y = x W^T + b, W (out, in). Unlike TorchSharp's layer it draws no random numbers until told to: a checkpoint
 /// overwrites them anyway.
 /// </summary>
-internal sealed class Linear : nn.Module<Tensor, Tensor>
+internal sealed class Linear : AdaptableLayer
 {
     public readonly Parameter weight;
     public readonly Parameter? bias;
@@ -20,8 +20,12 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    public override Parameter Weight => weight;
+
+    public override bool InputsFirst => false;
+
     public override Tensor forward(Tensor input) =>
-        OpenBlas.Linear(input, weight, bias, transposed: true) ?? nn.functional.linear(input, weight, bias);
+        Adapted(input, OpenBlas.Linear(input, weight, bias, transposed: true) ?? nn.functional.linear(input, weight, bias));
 }
 
 /// <summary>How Hugging Face fills new weights; all from torch's generator, so <c>manual_seed</c> decides.</summary>

@@ -63,6 +63,12 @@ public abstract class LanguageModel : Transformer
     /// <summary>Training computes each layer's activations again in the backward pass instead of keeping them: less memory, a third more work.</summary>
     public bool CheckpointActivations { get; set; }
 
+    /// <summary>The layers that get a low-rank adapter where nothing else is said: PEFT's choice for the architecture.</summary>
+    public abstract IReadOnlyList<string> AdapterTargets { get; }
+
+    /// <summary>The low-rank adapters that the model has; null: none.</summary>
+    public LowRankConfig? Adapters { get; internal set; }
+
     /// <summary>The last hidden state, after the final normalization.</summary>
     /// <param name="inputIds">(N, L) token ids, or null if embeddings are given.</param>
     /// <param name="inputsEmbeds">(N, L, d) embeddings in the tokens' place, or null.</param>

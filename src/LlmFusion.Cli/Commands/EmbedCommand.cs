@@ -42,6 +42,7 @@ internal static class EmbedCommand
         {
             string target = parse.GetValue(output)!;
             EncoderChoice choice = EncoderChoice.Parse(parse.GetValue(encoder)!);
+            if (choice.Train) throw new UsageException("--encoder: got ,train, which only the command train knows; expected an encoder as it is");
             using DataFile data = DataFile.Open(parse.GetValue(file)!, new DataFileOptions
             {
                 SmilesColumn = parse.GetValue(smilesColumn),

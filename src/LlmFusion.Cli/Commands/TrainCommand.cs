@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
@@ -64,11 +65,12 @@ internal static class TrainCommand
             Add<string>("--id-column", "Column that identifies a row", (c, v) => c with { IdColumn = v });
             Add<string>("--text-column", "Column with descriptions (else text, description or caption)", (c, v) => c with { TextColumn = v });
             AddList("--targets", "Columns to learn, separated by commas", (c, v) => c with { Targets = [.. v] });
+            Add<string>("--weight-column", "Column with a weight of each training and validation row, from 0 on (else all weigh the same)", (c, v) => c with { WeightColumn = v });
             AddList("--units", "Units of targets for display, for instance gap=eV,logs=log(mol/L)", (c, v) => c with { Units = v.Select(u => u.Split('=', 2)).ToDictionary(u => u[0], u => u.Length > 1 ? u[1] : throw new ArgumentException($"--units: got {u[0]}, expected NAME=UNIT")) });
             Add<bool>("--skip-bad-rows", "Leave out rows that cannot be read instead of refusing the file", (c, v) => c with { SkipBadRows = v });
             AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint", (c, v) => c with { Modalities = [.. v] });
             AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
-            AddPairs("--encoder", "Frozen pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N", "NAME=MODEL", (c, v) => c with { Encoders = v });
+            AddPairs("--encoder", "Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen, or with ,train trained along", "NAME=MODEL", (c, v) => c with { Encoders = v });
             Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
             Add<string>("--init", "Weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)", (c, v) => c with { Init = Choice(v, ("pretrained", InitKind.Pretrained), ("random", InitKind.Random)) });
             Add<bool>("--no-store", "Neither use nor keep stored embeddings of frozen encoders", (c, v) => c with { Store = !v });
@@ -81,17 +83,34 @@ internal static class TrainCommand
             Add<string>("--modality-encoding", "Modality encodings: learned or sinusoidal", (c, v) => c with { ModalityEncoding = Choice(v, ("learned", ModalityEncoding.Learned), ("sinusoidal", ModalityEncoding.Sinusoidal)) });
             Add<int>("--max-tokens", "Longest token sequence", (c, v) => c with { MaximumTokens = v });
             Add<double>("--dropout", "Dropout probability", (c, v) => c with { Dropout = v });
-            Add<string>("--loss", "mse or mae", (c, v) => c with { Loss = Choice(v, ("mse", LossKind.Mse), ("mae", LossKind.Mae)) });
-            Add<int>("--epochs", "Most epochs", (c, v) => c with { Epochs = v });
-            Add<int>("--batch-size", "Molecules per step", (c, v) => c with { BatchSize = v });
-            Add<double>("--learning-rate", "Learning rate after the warm-up", (c, v) => c with { LearningRate = v });
-            Add<double>("--weight-decay", "Weight decay of AdamW", (c, v) => c with { WeightDecay = v });
-            Add<int>("--warmup-steps", "Steps of linear warm-up", (c, v) => c with { WarmupSteps = v });
-            Add<string>("--schedule", "plateau (the paper's ReduceLROnPlateau) or cosine", (c, v) => c with { Schedule = Choice(v, ("plateau", ScheduleKind.Plateau), ("cosine", ScheduleKind.Cosine)) });
-            Add<int>("--plateau-patience", "Epochs without improvement before the learning rate falls", (c, v) => c with { PlateauPatience = v });
-            Add<double>("--plateau-factor", "By what the learning rate is then multiplied", (c, v) => c with { PlateauFactor = v });
-            Add<int>("--early-stopping", "Epochs without improvement before training stops", (c, v) => c with { EarlyStopping = v });
-            Add<double>("--clip-norm", "Largest gradient norm, 0 for no limit", (c, v) => c with { ClipNorm = v });
+            Add<string>("--tune", "What of the fusion model is trained: full, lora (adapters in the language model, and all that is new), head (projections, fingerprint encoder, head) or norms (these, norms and positions)", (c, v) => c with { Tune = Choice(v, ("full", TuneMode.Full), ("lora", TuneMode.Lora), ("head", TuneMode.Head), ("norms", TuneMode.Norms)) }, c => "full");
+            Add<int>("--lora-rank", "Rank of the adapters", (c, v) => c with { LoraRank = v }, c => c.LoraRank);
+            Add<double>("--lora-alpha", "The adapters' corrections are multiplied by alpha / rank", (c, v) => c with { LoraAlpha = v }, c => c.LoraAlpha);
+            Add<double>("--lora-dropout", "Dropout of the adapters' inputs", (c, v) => c with { LoraDropout = v }, c => c.LoraDropout);
+            AddList("--lora-targets", "Layers that get an adapter (else c_attn in a GPT-2, q_proj,v_proj in Llama and Granite)", (c, v) => c with { LoraTargets = [.. v] });
+            Add<bool>("--lora-merge", "Take the adapters into the weights at the end instead of saving them beside", (c, v) => c with { LoraMerge = v });
+            AddPairs("--encoder-learning-rate", "Learning rate of an encoder that is trained along (else --learning-rate), as in smiles=1e-5", "NAME=RATE", (c, v) => c with { EncoderLearningRates = v.ToDictionary(r => r.Key, r => Number("--encoder-learning-rate", r.Value)) });
+            Add<string>("--loss", "mse, mae or huber", (c, v) => c with { Loss = Choice(v, ("mse", LossKind.Mse), ("mae", LossKind.Mae), ("huber", LossKind.Huber)) }, c => "mse");
+            Add<double>("--huber-delta", "Where Huber's loss turns from a parabola to a line, in scaled units", (c, v) => c with { HuberDelta = v }, c => c.HuberDelta);
+            AddList("--target-weights", "Weights of targets in the loss, for instance gap=2,homo=0.5 (1 for those not named)", (c, v) => c with { TargetWeights = Named("--target-weights", v).ToDictionary(w => w.Name, w => Number("--target-weights", w.Value)) });
+            AddList("--target-scaling", "How targets are scaled: standard, none or log; or by target, for instance ic50=log", Scalings, "standard");
+            Add<int>("--epochs", "Most epochs", (c, v) => c with { Epochs = v }, c => c.Epochs);
+            Add<int>("--batch-size", "Molecules that go through the network at once", (c, v) => c with { BatchSize = v }, c => c.BatchSize);
+            Add<int>("--accumulate", "Batches whose gradients are added up for one step: a larger batch in the same memory", (c, v) => c with { Accumulate = v }, c => c.Accumulate);
+            Add<double>("--learning-rate", "Learning rate after the warm-up", (c, v) => c with { LearningRate = v }, c => c.LearningRate);
+            Add<double>("--weight-decay", "Weight decay of AdamW", (c, v) => c with { WeightDecay = v }, c => c.WeightDecay);
+            AddList("--no-decay", "What the weight decay leaves out: norms, biases, embeddings (else nothing)", (c, v) => c with { NoDecay = [.. v.Select(e => Choice(e, ("norms", DecayExemption.Norms), ("biases", DecayExemption.Biases), ("embeddings", DecayExemption.Embeddings)))] });
+            Add<int>("--warmup-steps", "Steps of linear warm-up", (c, v) => c with { WarmupSteps = v }, c => c.WarmupSteps);
+            Add<string>("--schedule", "plateau (the paper's ReduceLROnPlateau), cosine or constant", (c, v) => c with { Schedule = Choice(v, ("plateau", ScheduleKind.Plateau), ("cosine", ScheduleKind.Cosine), ("constant", ScheduleKind.Constant)) }, c => "plateau");
+            Add<int>("--plateau-patience", "Epochs without improvement that pass before the learning rate falls", (c, v) => c with { PlateauPatience = v }, c => c.PlateauPatience);
+            Add<double>("--plateau-factor", "By what the learning rate is then multiplied", (c, v) => c with { PlateauFactor = v }, c => c.PlateauFactor);
+            Add<double>("--plateau-threshold", "How much better an improvement is than the best", (c, v) => c with { PlateauThreshold = v }, c => c.PlateauThreshold);
+            Add<string>("--plateau-threshold-mode", "Whether that is a share of the best (rel) or a difference (abs)", (c, v) => c with { PlateauThresholdMode = Choice(v, ("rel", ThresholdMode.Rel), ("abs", ThresholdMode.Abs)) }, c => "rel");
+            Add<int>("--plateau-cooldown", "Epochs after a fall that are not counted", (c, v) => c with { PlateauCooldown = v }, c => c.PlateauCooldown);
+            Add<double>("--min-learning-rate", "Plateau goes no lower, and cosine ends there", (c, v) => c with { MinimumLearningRate = v }, c => c.MinimumLearningRate);
+            Add<int>("--early-stopping", "Epochs without improvement before training stops", (c, v) => c with { EarlyStopping = v }, c => c.EarlyStopping);
+            Add<double>("--clip-norm", "Largest gradient norm, 0 for no limit", (c, v) => c with { ClipNorm = v }, c => c.ClipNorm);
+            Add<double>("--ema-decay", "Decay of a running average of the weights, which is then validated and saved, for instance 0.999; 0 for none", (c, v) => c with { EmaDecay = v }, c => c.EmaDecay);
             Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v });
             Add<string>("--device", "auto, cpu or cuda", (c, v) => c with { Device = v });
             Add<bool>("--no-test", "Leave the test split unopened, for tuning", (c, v) => c with { EvaluateTest = !v });
@@ -100,9 +119,9 @@ internal static class TrainCommand
 
         public RunConfig Apply(ParseResult result, RunConfig config) => _overrides.Aggregate(config, (c, apply) => apply(result, c));
 
-        private void Add<T>(string name, string description, Func<RunConfig, T, RunConfig> apply)
+        private void Add<T>(string name, string description, Func<RunConfig, T, RunConfig> apply, Func<RunConfig, object>? byDefault = null)
         {
-            Option<T> option = new(name) { Description = description };
+            Option<T> option = new(name) { Description = description + (byDefault is null ? "" : string.Create(CultureInfo.InvariantCulture, $" [default: {byDefault(new RunConfig())}]")) };
             _command.Options.Add(option);
             _overrides.Add((result, config) => result.GetResult(option) is null ? config : apply(config, result.GetValue(option)!));
         }
@@ -114,8 +133,24 @@ internal static class TrainCommand
             _overrides.Add((result, config) => result.GetResult(option) is null ? config : apply(config, OptionValues.ParsePairs(name, result.GetValue(option))));
         }
 
-        private void AddList(string name, string description, Func<RunConfig, string[], RunConfig> apply) =>
-            Add<string>(name, description, (config, text) => apply(config, text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)));
+        private void AddList(string name, string description, Func<RunConfig, string[], RunConfig> apply, string? byDefault = null) =>
+            Add<string>(name, description, (config, text) => apply(config, text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)), byDefault is null ? null : _ => byDefault);
+
+        /// <summary>One kind for all targets, or NAME=KIND for some.</summary>
+        private static RunConfig Scalings(RunConfig config, string[] given)
+        {
+            foreach (string one in given.Where(g => !g.Contains('='))) config = config with { TargetScaling = Kind(one) };
+            (string Name, string Value)[] named = [.. Named("--target-scaling", [.. given.Where(g => g.Contains('='))])];
+            return named.Length == 0 ? config : config with { TargetScalings = named.ToDictionary(n => n.Name, n => Kind(n.Value)) };
+
+            static ScalingKind Kind(string text) => Choice(text, ("standard", ScalingKind.Standard), ("none", ScalingKind.None), ("log", ScalingKind.Log));
+        }
+
+        private static IEnumerable<(string Name, string Value)> Named(string option, string[] given) => OptionValues.ParsePairs(option,
+            [.. given.Select(g => g.Contains('=') ? g : throw new UsageException($"{option}: got {g}, expected NAME=VALUE"))]).Select(p => (p.Key, p.Value));
+
+        private static double Number(string option, string text) =>
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : throw new UsageException($"{option}: got {text}, expected a number");
 
         private static bool CountsOf(string text) => Choice(text, ("counts", true), ("bits", false));
 

@@ -101,8 +101,19 @@ internal sealed class TrainingView(Screen screen) : IDisposable
         foreach ((Modality modality, Truncation cut) in s.Truncated)
             screen.Note(string.Create(CultureInfo.InvariantCulture, $"{cut.Molecules:N0} {modality} sequences are longer than the encoder reads: {cut.Tokens:N0} tokens are cut off (--max-tokens, or max-tokens of --encoder)"));
         if (s.Embeddings is not (0, 0)) screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Embeddings.Computed:N0} embeddings computed, {s.Embeddings.Found:N0} from the store"));
-        screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Parameters.Values.Sum():N0} trained parameters ({string.Join(", ", s.Parameters.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p.Key} {p.Value:N0}")))})")
-            + (s.FirstEpoch > 1 ? $", going on with epoch {s.FirstEpoch}" : ""));
+        foreach (string line in ParameterTable(s.Parameters)) screen.Note(line);
+        if (s.FirstEpoch > 1) screen.Note($"going on with epoch {s.FirstEpoch}");
+    }
+
+    /// <summary>Trained and frozen parameters of each part in columns, and their sums.</summary>
+    private static IEnumerable<string> ParameterTable(IReadOnlyList<PartParameters> parts)
+    {
+        PartParameters all = new("all", parts.Sum(p => p.Trained), parts.Sum(p => p.Frozen));
+        int name = Math.Max("parameters".Length, parts.Max(p => p.Part.Length)), number = Math.Max("trained".Length, Number(all.Trained + all.Frozen).Length);
+        yield return $"{"parameters".PadRight(name)}  {"trained".PadLeft(number)}  {"frozen".PadLeft(number)}";
+        foreach (PartParameters part in parts.Append(all)) yield return $"{part.Part.PadRight(name)}  {Number(part.Trained).PadLeft(number)}  {Number(part.Frozen).PadLeft(number)}";
+
+        static string Number(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
     }
 
     private ProgressLine Progress(string stage, string unit, long total)

@@ -140,6 +140,7 @@ public sealed class DataFile : IDisposable
             Id = options.IdColumn is null ? FirstOf(IdNames) ?? -1 : Named(options.IdColumn),
             Text = options.TextColumn is null ? FirstOf(TextNames) ?? -1 : Named(options.TextColumn),
             Split = options.SplitColumn is null ? -1 : Named(options.SplitColumn),
+            Weight = options.WeightColumn is null ? -1 : Named(options.WeightColumn),
             Part = options.Part,
             Targets = options.Targets,
             TargetColumns = [.. options.Targets.Select(t => Named(options.TargetColumns.GetValueOrDefault(t, t)))],
@@ -207,11 +208,15 @@ public sealed class DataFile : IDisposable
                 return row.Refuse(layout.Columns[layout.TargetColumns[t]], RowError.Quote(field), "a number (blank where it is missing)");
         }
 
+        float weight = 1;
+        if (layout.Weight >= 0 && !(float.TryParse(row.Field(layout.Weight), NumberStyles.Float, CultureInfo.InvariantCulture, out weight) && weight >= 0 && float.IsFinite(weight)))
+            return row.Refuse(layout.Columns[layout.Weight], RowError.Quote(row.Field(layout.Weight)), "a weight: a number from 0 on");
+
         string text = row.Field(layout.Text).Trim();
         string id = row.Field(layout.Id).Trim();
         return row with
         {
-            Sample = new Sample(id.Length > 0 ? id : number.ToString(), smiles, text.Length > 0 ? text : null, targets, part),
+            Sample = new Sample(id.Length > 0 ? id : number.ToString(), smiles, text.Length > 0 ? text : null, targets, part) { Weight = weight },
         };
 
         static string Count(int fields) => fields == 1 ? "1 field" : $"{fields} fields";

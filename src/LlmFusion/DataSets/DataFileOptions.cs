@@ -15,6 +15,9 @@ public sealed record DataFileOptions
     /// <summary>The column that names each row's part (train, valid, test); null is none.</summary>
     public string? SplitColumn { get; init; }
 
+    /// <summary>The column with each row's weight, a finite number from 0 on; null: all weigh 1.</summary>
+    public string? WeightColumn { get; init; }
+
     /// <summary>The targets; each must be a column of numbers where blank is missing.</summary>
     public IReadOnlyList<string> Targets { get; init; } = [];
 

@@ -6,4 +6,8 @@ namespace LlmFusion.DataSets;
 /// <param name="Text">A description in words, or null where there is none.</param>
 /// <param name="Targets">The measured values in the order of the targets asked for, in the file's unit; NaN is missing.</param>
 /// <param name="Split">The part the row belongs to: <see cref="Parts.Train"/>, <see cref="Parts.Valid"/>, <see cref="Parts.Test"/>, or null.</param>
-public sealed record Sample(string Id, string Smiles, string? Text, float[] Targets, string? Split);
+public sealed record Sample(string Id, string Smiles, string? Text, float[] Targets, string? Split)
+{
+    /// <summary>How much the molecule counts in training: finite and from 0 on.</summary>
+    public float Weight { get; init; } = 1;
+}

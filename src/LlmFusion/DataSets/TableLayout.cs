@@ -20,6 +20,9 @@ public sealed record TableLayout(string File, IReadOnlyList<string> Columns)
     /// <summary>The index of the column that names each row's part, -1 where there is none.</summary>
     public int Split { get; init; } = -1;
 
+    /// <summary>The index of the column with each row's weight, -1 where all weigh 1.</summary>
+    public int Weight { get; init; } = -1;
+
     /// <summary>The part that every row of this file belongs to, or null.</summary>
     public string? Part { get; init; }
 

@@ -72,11 +72,20 @@ public sealed class FrozenEncoder : IDisposable
     /// <exception cref="CheckpointException">Its files cannot be used.</exception>
     public SequenceEncoder Network => _network.Value;
 
+    /// <summary>How many numbers its weights are. No weight is read for it: the network is only laid out.</summary>
+    public long CountParameters()
+    {
+        if (_network.IsValueCreated) return _network.Value.parameters().Sum(p => p.numel());
+        using Transformer outline = Architectures.New(Config, initialize: false);
+        return outline.parameters().Sum(p => p.numel());
+    }
+
     /// <summary>Opens a checkpoint folder.</summary>
     /// <param name="choice">Pooling and length.</param>
     /// <param name="folder">The folder with config.json, weights and tokenizer files.</param>
+    /// <param name="change">Changes config.json (dropout, say) before the network is built; null: as it is.</param>
     /// <exception cref="CheckpointException">A file is missing, damaged, or asks for what is not implemented.</exception>
-    public static FrozenEncoder Open(EncoderChoice choice, ModelFolder folder)
+    public static FrozenEncoder Open(EncoderChoice choice, ModelFolder folder, Func<JsonElement, JsonElement>? change = null)
     {
         JsonElement config = Architectures.ReadConfig(folder.Path);
         TransformerShape shape = Architectures.ShapeOf(config);
@@ -91,7 +100,7 @@ public sealed class FrozenEncoder : IDisposable
         int maximum = choice.MaximumTokens ?? Math.Min(longest, preset?.MaximumTokens ?? int.MaxValue);
         string sha256 = CheckpointFiles.Sha256(folder.Path);
         string filesSha256 = HashOf(config, [.. Tokenizer.Files.Where(f => File.Exists(PathOf(f))).Select(f => (f, File.ReadAllBytes(PathOf(f))))]);
-        return new FrozenEncoder(choice.Model, config, pooling, maximum, text => tokenizer.Encode(text, maximum), () => Architectures.Load(folder.Path))
+        return new FrozenEncoder(choice.Model, config, pooling, maximum, text => tokenizer.Encode(text, maximum), () => Architectures.Load(folder.Path, change))
         {
             Folder = folder,
             WeightsSha256 = sha256,

@@ -24,25 +24,31 @@ public sealed class InputEncoder : IDisposable
     /// <param name="frozen">Of the modalities that have a frozen encoder; they become this object's.</param>
     /// <param name="scalers">Of the modalities made of columns.</param>
     /// <param name="components">Names of the components of the modalities made of vectors.</param>
+    /// <param name="tuned">Of the modalities that have a pretrained encoder which is trained along.</param>
     public InputEncoder(RepresentationOptions representation, IReadOnlyDictionary<Modality, InputTokenizer> tokenizers, IReadOnlyDictionary<Modality, FrozenEncoder> frozen,
-        IReadOnlyDictionary<Modality, ColumnScaler> scalers, IReadOnlyDictionary<Modality, IReadOnlyList<string>> components)
+        IReadOnlyDictionary<Modality, ColumnScaler> scalers, IReadOnlyDictionary<Modality, IReadOnlyList<string>> components,
+        IReadOnlyDictionary<Modality, TunedEncoder>? tuned = null)
     {
         Representation = representation;
         Tokenizers = tokenizers;
         Frozen = frozen;
         Scalers = scalers;
         Components = components;
+        Tuned = tuned ?? new Dictionary<Modality, TunedEncoder>();
         Use(null, CPU);
     }
 
     /// <summary>What is computed of each molecule.</summary>
     public RepresentationOptions Representation { get; }
 
-    /// <summary>Vocabularies of the modalities whose encoder is trained along.</summary>
+    /// <summary>Vocabularies of the modalities that have a new encoder, which is trained along.</summary>
     public IReadOnlyDictionary<Modality, InputTokenizer> Tokenizers { get; }
 
     /// <summary>The frozen encoders.</summary>
     public IReadOnlyDictionary<Modality, FrozenEncoder> Frozen { get; }
+
+    /// <summary>The pretrained encoders that are trained along.</summary>
+    public IReadOnlyDictionary<Modality, TunedEncoder> Tuned { get; }
 
     /// <summary>Means and deviations of the columns.</summary>
     public IReadOnlyDictionary<Modality, ColumnScaler> Scalers { get; }
@@ -119,6 +125,12 @@ public sealed class InputEncoder : IDisposable
                 return molecule.Numbers.TryGetValue(modality, out float[]? vector) ? new ModalityInput.Vector(vector) : null;
             default:
                 if (molecule.SequenceOf(modality) is not { } text) return null;
+                if (Tuned.TryGetValue(modality, out TunedEncoder? tuned))
+                {
+                    TokenizedText tokens = tuned.Tokenize(text);
+                    return Counted(modality, tokens.Dropped, tokens.Ids.Length == 0 ? null : new ModalityInput.Tokens(tokens.Ids));
+                }
+
                 int[] ids = Tokenizers[modality].Encode(text, out int dropped);
                 return Counted(modality, dropped, new ModalityInput.Tokens(ids));
         }

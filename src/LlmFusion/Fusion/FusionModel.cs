@@ -24,6 +24,9 @@ public sealed record FusionOutput(Tensor Stacked, Tensor Hidden, Tensor Fused, T
 /// </summary>
 public sealed class FusionModel : nn.Module
 {
+    /// <summary>Name of the tensor with the modality encodings.</summary>
+    public const string PositionsName = "modality_pos";
+
     private readonly Dictionary<Modality, Linear> _projections = [];
     private readonly Dictionary<Modality, Linear> _linearEncoders = [];
     private readonly Tensor? _modalityPositions;
@@ -53,13 +56,13 @@ public sealed class FusionModel : nn.Module
             if (config.Encoding == ModalityEncoding.Learned)
             {
                 Parameter table = new(nn.init.normal_(empty(config.Modalities.Count, width), 0, 0.02));
-                register_parameter("modality_pos", table);
+                register_parameter(PositionsName, table);
                 _modalityPositions = table;
             }
             else
             {
                 _modalityPositions = Sinusoidal(config.Modalities.Count, width);
-                register_buffer("modality_pos", _modalityPositions);
+                register_buffer(PositionsName, _modalityPositions);
             }
         }
 

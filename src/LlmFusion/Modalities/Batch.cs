@@ -76,7 +76,7 @@ public sealed class Batch
         {
             Span<long> row = padded.AsSpan(k * longest, longest), real = mask.AsSpan(k * longest, longest);
             for (int i = 0; i < ids[k].Length; i++) row[i] = ids[k][i];
-            row[ids[k].Length..].Fill(TokenVocabulary.Pad);
+            row[ids[k].Length..].Fill(TokenVocabulary.Pad); // behind the mask, also where a checkpoint's tokenizer has another
             real[..ids[k].Length].Fill(1);
             anyPadded |= ids[k].Length < longest;
         }
@@ -100,6 +100,7 @@ public sealed class Batch
                 ((ModalityInput.Vector)inputs[k]).Values.CopyTo(row);
         }
 
-        return tensor(values, device: device).view(inputs.Length, size);
+        // A copy: the array itself, which the tensor would else be, lies at another alignment in every run, and libtorch's sums depend on it.
+        return tensor(values, device: device).view(inputs.Length, size).clone();
     }
 }

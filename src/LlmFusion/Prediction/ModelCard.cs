@@ -20,7 +20,7 @@ public static class ModelCard
         card.AppendLine($"| program | LlmFusion {manifest.ProgramVersion} |");
         card.AppendLine($"| data | {manifest.Data.Name}: {manifest.Data.Train} training, {manifest.Data.Valid} validation, {manifest.Data.Test} test molecules |");
         card.AppendLine($"| split | sha256 {manifest.Data.SplitSha256} |");
-        card.AppendLine($"| network | {(config.Backbone is { } backbone ? $"backbone {backbone}{(config.Init == InitKind.Random ? " with random weights" : "")}" : $"size {config.Size}")}, {manifest.Training.Parameters.ToString("N0", CultureInfo.InvariantCulture)} trained parameters |");
+        card.AppendLine($"| network | {(config.Backbone is { } backbone ? $"backbone {backbone}{(config.Init == InitKind.Random ? " with random weights" : "")}" : $"size {config.Size}")}, {manifest.Training.Parameters.ToString("N0", CultureInfo.InvariantCulture)} trained parameters{(manifest.Training.Tune == TuneMode.Full ? "" : $" (--tune {manifest.Training.Tune.ToString().ToLowerInvariant()})")} |");
         card.AppendLine($"| training | {manifest.Training.Epochs} epochs in {manifest.Training.Seconds / 60:F0} minutes, best epoch {manifest.Training.BestEpoch}, seed {manifest.Training.Seed} |");
         card.AppendLine().AppendLine("## Metrics").AppendLine();
         card.AppendLine("Chosen on the validation split; `constant` predicts the training mean.").AppendLine();
@@ -39,6 +39,7 @@ public static class ModelCard
         { Columns: { } columns } => $"{entry.Name} (columns {string.Join(", ", columns.Select(c => c.Name))})",
         { Vectors: { } vectors } => $"{entry.Name} (vectors of {vectors.Count} numbers from a file)",
         { Frozen: { } frozen } => $"{entry.Name} ({entry.Modality().Abbreviation}, frozen encoder {frozen.Id ?? frozen.Model}{(frozen.Commit is { } commit ? $" at {commit[..8]}" : "")}{(frozen.SubstituteVocabulary ? ", random weights" : "")})",
+        { Tuned: { } tuned } => $"{entry.Name} ({entry.Modality().Abbreviation}, encoder {tuned.Id ?? tuned.Model}{(tuned.Commit is { } commit ? $" at {commit[..8]}" : "")}, trained along)",
         _ => $"{entry.Name} ({entry.Modality().Abbreviation})",
     };
 }

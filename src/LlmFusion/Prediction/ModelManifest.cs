@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using LlmFusion.Evaluation;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
+using LlmFusion.Training;
 using LlmFusion.Transformers;
 
 namespace LlmFusion.Prediction;
@@ -11,8 +12,11 @@ namespace LlmFusion.Prediction;
 /// <summary><c>llmfusion.json</c>: everything about a trained model but its weights.</summary>
 public sealed record ModelManifest
 {
-    /// <summary>The newest layout that this program reads and the one it writes.</summary>
-    public const int CurrentFormat = 2;
+    /// <summary>The newest layout that this program reads.</summary>
+    public const int CurrentFormat = 3;
+
+    /// <summary>The oldest layout that it writes, where the folder has nothing that needs a newer one.</summary>
+    public const int FirstFormat = 2;
 
     /// <summary>Layout of the folder.</summary>
     public required int FormatVersion { get; init; }
@@ -35,6 +39,9 @@ public sealed record ModelManifest
     /// <summary>The pretrained model that the language model began as; null for a new one.</summary>
     public BackboneSource? BackboneSource { get; init; }
 
+    /// <summary>The language model's low-rank adapters, where they are saved beside its weights.</summary>
+    public AdapterEntry? Adapter { get; init; }
+
     /// <summary>Which positional encodings are added.</summary>
     public required PositionMode Positions { get; init; }
 
@@ -56,9 +63,14 @@ public sealed record ModelManifest
     /// <summary>Metrics beside the baselines, per split and target.</summary>
     public required Comparison Metrics { get; init; }
 
+    /// <summary>The layout that a program must know to read this manifest rightly: 3 with adapters, trained pretrained encoders, or logarithms.</summary>
+    internal int FormatNeeded() =>
+        Adapter is not null || Modalities.Any(m => m.Tuned is not null) || Targets.Any(t => t.Scaling == ScalingKind.Log) ? 3 : FirstFormat;
+
     internal static readonly JsonSerializerOptions Json = new()
     {
         WriteIndented = true,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // a file, not a web page: + and Å stay readable
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
@@ -81,6 +93,9 @@ public sealed record ModalityEntry
 
     /// <summary>Set where the encoder was frozen.</summary>
     public FrozenEntry? Frozen { get; init; }
+
+    /// <summary>Set where the encoder was pretrained and then trained along; its folder is the model's own.</summary>
+    public TunedEntry? Tuned { get; init; }
 
     /// <summary>Radius, size and kind of the fingerprint.</summary>
     public FingerprintOptions? Fingerprint { get; init; }
@@ -108,6 +123,21 @@ public sealed record ModalityEntry
 /// <param name="FilesSha256">sha256 over config.json and the tokenizer's files.</param>
 public sealed record FrozenEntry(string Model, string? Id, string? Commit, PoolingKind Pooling, int MaximumTokens, bool SubstituteVocabulary, string FilesSha256);
 
+/// <summary>A pretrained encoder that was trained along.</summary>
+/// <param name="Model">What it began as, as the user named it.</param>
+/// <param name="Id">That one's repository on the model hub; null for a folder.</param>
+/// <param name="Commit">The repository's commit.</param>
+/// <param name="Pooling">How a sequence becomes one vector.</param>
+/// <param name="MaximumTokens">Longest sequence.</param>
+/// <param name="SubstituteVocabulary">Whether the vocabulary is of the training split, and not the checkpoint's.</param>
+public sealed record TunedEntry(string Model, string? Id, string? Commit, PoolingKind Pooling, int MaximumTokens, bool SubstituteVocabulary);
+
+/// <summary>Low-rank adapters in PEFT's layout.</summary>
+/// <param name="Folder">Their folder, relative to the model's.</param>
+/// <param name="Sha256">sha256 of their weights.</param>
+/// <param name="ConfigSha256">sha256 of their configuration.</param>
+public sealed record AdapterEntry(string Folder, string Sha256, string ConfigSha256);
+
 /// <summary>A numeric column.</summary>
 /// <param name="Name">Its name in the data file.</param>
 /// <param name="Mean">Mean of the training split, subtracted.</param>
@@ -124,9 +154,14 @@ public sealed record BackboneSource(string Model, string? Id, string? Commit, st
 /// <summary>One property.</summary>
 /// <param name="Name">Column.</param>
 /// <param name="Unit">Unit of values and metrics; empty where it has none.</param>
-/// <param name="Mean">Mean of the training split, subtracted before training.</param>
-/// <param name="Deviation">Standard deviation of the training split, divided by before training.</param>
-public sealed record TargetEntry(string Name, string Unit, double Mean, double Deviation);
+/// <param name="Mean">Mean of the training split, subtracted before training; of the logarithms, where they are taken.</param>
+/// <param name="Deviation">Standard deviation of the training split, divided by before training; likewise.</param>
+/// <param name="Scaling">How values became what the network learns.</param>
+public sealed record TargetEntry(string Name, string Unit, double Mean, double Deviation, ScalingKind Scaling = ScalingKind.Standard)
+{
+    /// <summary>How the network's output becomes a value in the unit, for who reads the file.</summary>
+    public string Inverse => Scaling == ScalingKind.Log ? "exp(output * deviation + mean)" : "output * deviation + mean";
+}
 
 /// <summary>What the model was trained on.</summary>
 /// <param name="Name">Data set or file, and split.</param>
@@ -143,4 +178,5 @@ public sealed record DataEntry(string Name, string SplitSha256, int Train, int V
 /// <param name="ValidLoss">Validation loss of the best epoch, in scaled units.</param>
 /// <param name="Seconds">Training time, validation included.</param>
 /// <param name="Parameters">Trained parameters.</param>
-public sealed record TrainingEntry(int Seed, int BestEpoch, int Epochs, double ValidLoss, double Seconds, long Parameters);
+/// <param name="Tune">What of the fusion model was trained.</param>
+public sealed record TrainingEntry(int Seed, int BestEpoch, int Epochs, double ValidLoss, double Seconds, long Parameters, TuneMode Tune = TuneMode.Full);

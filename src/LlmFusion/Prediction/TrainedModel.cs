@@ -14,8 +14,8 @@ namespace LlmFusion.Prediction;
 
 /// <summary>
 /// A model with all that a prediction needs, and its folder: <c>llmfusion.json</c>, <c>model.safetensors</c> (fusion
-/// model), <c>encoders/NAME/</c> with <c>config.json</c>, weights and vocabulary each. A frozen encoder of the model hub is
-/// not copied: the manifest names its repository, commit and weights' sha256.
+/// model), <c>adapter/</c> where it has low-rank adapters, <c>encoders/NAME/</c> with <c>config.json</c>, weights and tokenizer
+/// each. A frozen encoder of the model hub is not copied: the manifest names its repository, commit and weights' sha256.
 /// </summary>
 public sealed class TrainedModel : IDisposable
 {
@@ -25,6 +25,7 @@ public sealed class TrainedModel : IDisposable
     private const string WeightsFile = "model.safetensors";
     private const string ConfigFile = "config.json";
     private const string VocabularyFile = "vocab.json";
+    private const string AdapterFolder = "adapter";
     private const long LargestManifest = 64L << 20;
 
     /// <summary>Joins network, inputs and scaling.</summary>
@@ -57,6 +58,7 @@ public sealed class TrainedModel : IDisposable
         SizePreset size = SizePreset.Named(config.Size);
         Dictionary<Modality, SequenceEncoder> encoders = inputs.Tokenizers.ToDictionary(t => t.Key, t => new SequenceEncoder(
             Architectures.New(Element(NewNetworks.Encoder(t.Key, size, t.Value.Vocabulary.Count, config.MaximumTokens, config.Dropout))), NewNetworks.Pooling(t.Key)));
+        foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
         return new TrainedModel(Build(encoders, inputs, llm, config.Positions, config.ModalityEncoding, scaler.Means.Count), inputs, scaler);
     }
 
@@ -80,13 +82,15 @@ public sealed class TrainedModel : IDisposable
                 .ToDictionary(e => e.entry.Modality(), e => (e.entry, e.Item2, Architectures.ReadConfig(e.Item2)));
             foreach ((_, string encoder, JsonElement config) in trained.Values) RequireRoom(Path.Combine(encoder, WeightsFile), Architectures.ShapeOf(config), tokenEmbedding: true);
 
-            PropertyModel network = Build(
-                trained.ToDictionary(t => t.Key, t => new SequenceEncoder(Architectures.New(t.Value.Config, initialize: false), NewNetworks.Pooling(t.Key))), inputs,
+            Dictionary<Modality, SequenceEncoder> encoders = trained.ToDictionary(t => t.Key, t => new SequenceEncoder(Architectures.New(t.Value.Config, initialize: false), NewNetworks.Pooling(t.Key)));
+            foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
+            PropertyModel network = Build(encoders, inputs,
                 Architectures.NewLanguageModel(backbone, initialize: false), manifest.Positions, manifest.ModalityEncoding, manifest.Targets.Count);
             Load(network.Fusion, Path.Combine(folder, WeightsFile), manifest.WeightsSha256);
             foreach ((Modality modality, (ModalityEntry entry, string encoder, _)) in trained) Load(network.Encoders[modality].Model, Path.Combine(encoder, WeightsFile), entry.Sha256);
+            if (manifest.Adapter is { } adapter) LoadAdapter(network.Fusion.Llm, Inside(folder, adapter.Folder), adapter);
             network.eval();
-            TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)]);
+            TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)], [.. manifest.Targets.Select(t => t.Scaling)]);
             return new TrainedModel(network, inputs, scaler) { Manifest = manifest };
         }
         catch (Exception e) when (e is CheckpointException or InvalidDataException or ArgumentException or JsonException or IOException or UnauthorizedAccessException)
@@ -140,12 +144,15 @@ public sealed class TrainedModel : IDisposable
                 ModalityKind.Columns => entry with { Columns = [.. Inputs.Representation.Columns[modality].Select((name, c) => new ColumnEntry(name, Inputs.Scalers[modality].Means[c], Inputs.Scalers[modality].Deviations[c]))] },
                 ModalityKind.Vectors => entry with { Vectors = Inputs.Components[modality] },
                 _ when Inputs.Frozen.TryGetValue(modality, out FrozenEncoder? frozen) => SaveFrozen(frozen, entry, relative, encoder),
+                _ when Inputs.Tuned.TryGetValue(modality, out TunedEncoder? tuned) => SaveTuned(tuned, entry, relative, encoder),
                 _ => SaveTrained(modality, entry, relative, encoder),
             });
         }
 
-        Safetensors.Write(Path.Combine(folder, WeightsFile), Network.Fusion.state_dict(), Metadata);
+        Safetensors.Write(Path.Combine(folder, WeightsFile), Network.Fusion.state_dict().Where(t => !LowRankAdapters.IsAdapter(t.Key)).ToDictionary(), Metadata);
         ModelManifest manifest = complete(entries, Sha256(Path.Combine(folder, WeightsFile)));
+        manifest = manifest with { Adapter = Network.Fusion.Llm.Adapters is null ? null : SaveAdapter(folder, manifest.BackboneSource) };
+        manifest = manifest with { FormatVersion = manifest.FormatNeeded() };
         AtomicFile.Write(Path.Combine(folder, ManifestFile), JsonSerializer.Serialize(manifest, ModelManifest.Json));
         return manifest;
     }
@@ -157,6 +164,15 @@ public sealed class TrainedModel : IDisposable
     /// <returns>N arrays of T values in the targets' units, in the order of <paramref name="inputs"/>.</returns>
     public float[][] Predict(IReadOnlyList<MoleculeInputs> inputs, int batchSize, Device device)
     {
+        float[][] predicted = PredictScaled(inputs, batchSize, device);
+        foreach (float[] values in predicted)
+            for (int t = 0; t < values.Length; t++) values[t] = Scaler.Unscale(values[t], t);
+        return predicted;
+    }
+
+    /// <summary>As <see cref="Predict"/>, in scaled units.</summary>
+    public float[][] PredictScaled(IReadOnlyList<MoleculeInputs> inputs, int batchSize, Device device)
+    {
         Network.eval();
         using IDisposable inference = inference_mode();
         float[][] predicted = new float[inputs.Count][];
@@ -166,8 +182,7 @@ public sealed class TrainedModel : IDisposable
             Batch batch = Batch.Of([.. rows.Select(i => inputs[i])], Inputs.Representation.Modalities, Inputs.Representation.Fingerprint.Size, device);
             float[] scaled = [.. Network.Forward(batch).cpu().data<float>()];           // (N, T)
             int targets = Scaler.Means.Count;
-            for (int n = 0; n < rows.Length; n++)
-                predicted[rows[n]] = [.. Enumerable.Range(0, targets).Select(t => Scaler.Unscale(scaled[n * targets + t], t))];
+            for (int n = 0; n < rows.Length; n++) predicted[rows[n]] = scaled[(n * targets)..((n + 1) * targets)];
         }
 
         return predicted;
@@ -191,6 +206,28 @@ public sealed class TrainedModel : IDisposable
         return entry with { Encoder = relative, Sha256 = Sha256(Path.Combine(folder, WeightsFile)) };
     }
 
+    private static ModalityEntry SaveTuned(TunedEncoder encoder, ModalityEntry entry, string relative, string folder)
+    {
+        FrozenEncoder origin = encoder.Origin;
+        TunedEntry tuned = new(origin.Name, origin.Folder?.Id, origin.Folder?.Commit, origin.Pooling, origin.MaximumTokens, origin.Substitute is not null);
+        return entry with { Tuned = tuned, Encoder = relative, Sha256 = encoder.Save(folder) };
+    }
+
+    private AdapterEntry SaveAdapter(string folder, BackboneSource? source)
+    {
+        string path = Path.Combine(folder, AdapterFolder);
+        Directory.CreateDirectory(path);
+        LowRankAdapters.Save(Network.Fusion.Llm, path, source?.Id ?? source?.Model);
+        return new AdapterEntry(AdapterFolder, Sha256(Path.Combine(path, LowRankAdapters.WeightsFile)), Sha256(Path.Combine(path, LowRankAdapters.ConfigFile)));
+    }
+
+    private static void LoadAdapter(LanguageModel llm, string folder, AdapterEntry entry)
+    {
+        foreach ((string file, string sha256) in new[] { (LowRankAdapters.ConfigFile, entry.ConfigSha256), (LowRankAdapters.WeightsFile, entry.Sha256) })
+            RequireSame(Path.Combine(folder, file), sha256);
+        LowRankAdapters.Load(llm, folder);
+    }
+
     private static ModalityEntry SaveFrozen(FrozenEncoder encoder, ModalityEntry entry, string relative, string folder)
     {
         FrozenEntry frozen = new(encoder.Name, encoder.Folder?.Id, encoder.Folder?.Commit, encoder.Pooling, encoder.MaximumTokens, encoder.Substitute is not null, encoder.FilesSha256);
@@ -212,13 +249,21 @@ public sealed class TrainedModel : IDisposable
             Vectors = sources.OpenVectors(components),
         };
         representation.Fingerprint.Check();
-        Dictionary<Modality, InputTokenizer> tokenizers = entries.Where(e => e.Key.IsSequence && e.Value.Frozen is null)
+        Dictionary<Modality, InputTokenizer> tokenizers = entries.Where(e => e.Key.IsSequence && e.Value is { Frozen: null, Tuned: null })
             .ToDictionary(e => e.Key, e => new InputTokenizer(e.Key, TokenVocabulary.Load(Path.Combine(Inside(folder, e.Value.Encoder), VocabularyFile)), manifest.MaximumTokens));
         Dictionary<Modality, ColumnScaler> scalers = entries.Where(e => e.Value.Columns is not null)
             .ToDictionary(e => e.Key, e => new ColumnScaler([.. e.Value.Columns!.Select(c => c.Mean)], [.. e.Value.Columns!.Select(c => c.Deviation)]));
         Dictionary<Modality, FrozenEncoder> frozen = entries.Where(e => e.Key.IsSequence && e.Value.Frozen is not null).ToDictionary(e => e.Key, e =>
             sources.OpenEncoder(e.Key, e.Value.Frozen!, e.Value.Sha256, e.Value.Frozen!.Id is null ? Inside(folder, e.Value.Encoder) : null));
-        return new InputEncoder(representation, tokenizers, frozen, scalers, components);
+        Dictionary<Modality, TunedEncoder> tuned = entries.Where(e => e.Key.IsSequence && e.Value.Tuned is not null).ToDictionary(e => e.Key, e => OpenTuned(folder, e.Key, e.Value, e.Value.Tuned!));
+        return new InputEncoder(representation, tokenizers, frozen, scalers, components, tuned);
+    }
+
+    private static TunedEncoder OpenTuned(string folder, Modality modality, ModalityEntry entry, TunedEntry tuned)
+    {
+        string encoder = Inside(folder, entry.Encoder);
+        RequireSame(Path.Combine(encoder, WeightsFile), entry.Sha256);
+        return new TunedEncoder(FrozenEncoder.OpenSaved(tuned.Model, encoder, modality, tuned.Pooling, tuned.MaximumTokens, tuned.SubstituteVocabulary));
     }
 
     private static PropertyModel Build(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, InputEncoder inputs, LanguageModel llm,
@@ -241,7 +286,12 @@ public sealed class TrainedModel : IDisposable
     private static void Load(nn.Module module, string weights, string? sha256)
     {
         Checkpoint.LoadFile(module, weights);
-        if (Sha256(weights) is var got && got != sha256) throw new InvalidDataException($"{weights}: damaged or replaced, its sha256 is {got}, expected {sha256}");
+        RequireSame(weights, sha256);
+    }
+
+    private static void RequireSame(string file, string? sha256)
+    {
+        if (Sha256(file) is var got && got != sha256) throw new InvalidDataException($"{file}: damaged or replaced, its sha256 is {got}, expected {sha256}");
     }
 
     private static string Inside(string folder, string? relative)

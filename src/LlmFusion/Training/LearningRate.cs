@@ -1,11 +1,10 @@
 namespace LlmFusion.Training;
 
-/// <summary>The learning rate of each step: linear warm-up, then ReduceLROnPlateau or half a cosine.</summary>
+/// <summary>The learning rate of each step: linear warm-up, then ReduceLROnPlateau, half a cosine, or the same rate.</summary>
 public sealed class LearningRate
 {
-    private const double Threshold = 1e-4; // ReduceLROnPlateau's default: an improvement is less than best * (1 - threshold)
-
     private readonly RunConfig _config;
+    private readonly ReduceOnPlateau _plateau;
     private readonly long _totalSteps;
 
     /// <param name="config">Rate, warm-up, schedule.</param>
@@ -13,34 +12,35 @@ public sealed class LearningRate
     public LearningRate(RunConfig config, int stepsPerEpoch)
     {
         _config = config;
+        _plateau = new ReduceOnPlateau
+        {
+            Factor = config.PlateauFactor,
+            Patience = config.PlateauPatience,
+            Threshold = config.PlateauThreshold,
+            ThresholdMode = config.PlateauThresholdMode,
+            Cooldown = config.PlateauCooldown,
+            MinimumRate = config.MinimumLearningRate,
+        };
         _totalSteps = (long)stepsPerEpoch * config.Epochs;
+        State = new ReduceOnPlateau.State(config.LearningRate);
     }
 
-    /// <summary>What must be kept to go on later.</summary>
-    /// <param name="Factor">Product of all reductions so far.</param>
-    /// <param name="Best">Lowest validation loss that counted as an improvement.</param>
-    /// <param name="BadEpochs">Epochs since then.</param>
-    public sealed record Plateau(double Factor = 1, double Best = double.PositiveInfinity, int BadEpochs = 0);
-
-    /// <summary>ReduceLROnPlateau's memory.</summary>
-    public Plateau State { get; set; } = new();
+    /// <summary>ReduceLROnPlateau's memory: all that must be kept to go on later.</summary>
+    public ReduceOnPlateau.State State { get; set; }
 
     /// <summary>The rate of a step, counted from 0 over all epochs.</summary>
     public double At(long step)
     {
-        double rate = _config.LearningRate * State.Factor;
+        double rate = _config.Schedule == ScheduleKind.Plateau ? State.Rate : _config.LearningRate;
         if (step < _config.WarmupSteps) return rate * (step + 1) / _config.WarmupSteps;
-        if (_config.Schedule == ScheduleKind.Plateau) return rate;
+        if (_config.Schedule != ScheduleKind.Cosine) return rate;
         double done = (double)(step - _config.WarmupSteps) / Math.Max(1, _totalSteps - _config.WarmupSteps);
-        return rate * 0.5 * (1 + Math.Cos(Math.PI * Math.Min(1, done)));
+        return _config.MinimumLearningRate + (rate - _config.MinimumLearningRate) * 0.5 * (1 + Math.Cos(Math.PI * Math.Min(1, done)));
     }
 
-    /// <summary>Takes an epoch's validation loss into account, as PyTorch's ReduceLROnPlateau does (mode min, relative threshold, no cooldown).</summary>
+    /// <summary>Takes an epoch's validation loss into account.</summary>
     public void EpochDone(double validationLoss)
     {
-        if (_config.Schedule != ScheduleKind.Plateau) return;
-        if (validationLoss < State.Best * (1 - Threshold)) State = State with { Best = validationLoss, BadEpochs = 0 };
-        else if (State.BadEpochs + 1 > _config.PlateauPatience) State = State with { Factor = State.Factor * _config.PlateauFactor, BadEpochs = 0 };
-        else State = State with { BadEpochs = State.BadEpochs + 1 };
+        if (_config.Schedule == ScheduleKind.Plateau) State = _plateau.Next(State, validationLoss);
     }
 }

@@ -3,20 +3,11 @@ using LlmFusion.DataSets;
 using LlmFusion.Embedding;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
+using LlmFusion.Transformers;
 using YamlDotNet.Serialization;
 using YamlDotNet.Serialization.NamingConventions;
 
 namespace LlmFusion.Training;
-
-/// <summary>What is minimised, in scaled units.</summary>
-public enum LossKind
-{
-    /// <summary>Mean squared error.</summary>
-    Mse,
-
-    /// <summary>Mean absolute error.</summary>
-    Mae,
-}
 
 /// <summary>How the learning rate changes after the warm-up.</summary>
 public enum ScheduleKind
@@ -26,6 +17,9 @@ public enum ScheduleKind
 
     /// <summary>Half a cosine from the learning rate to zero over all epochs: the better choice where their number is fixed beforehand.</summary>
     Cosine,
+
+    /// <summary>Not at all.</summary>
+    Constant,
 }
 
 /// <summary>Where the weights of named encoders and backbone come from.</summary>
@@ -86,6 +80,9 @@ public sealed record RunConfig
     /// <summary>Unit of each target, for display; built-in data sets know theirs.</summary>
     public Dictionary<string, string> Units { get; init; } = [];
 
+    /// <summary>Column with a weight of each row, a number from 0 on, or null: all weigh the same. The test split needs none.</summary>
+    public string? WeightColumn { get; init; }
+
     /// <summary>Leave out rows that cannot be read instead of refusing the file.</summary>
     public bool SkipBadRows { get; init; }
 
@@ -105,8 +102,8 @@ public sealed record RunConfig
     public Dictionary<string, string> Inputs { get; init; } = [];
 
     /// <summary>
-    /// Frozen pretrained encoders by modality, as <see cref="EncoderChoice.Parse"/> reads them; a sequence modality without one
-    /// has an encoder that is trained along.
+    /// Pretrained encoders by modality, as <see cref="EncoderChoice.Parse"/> reads them, frozen unless they say <c>train</c>; a
+    /// sequence modality without one has a new encoder that is trained along.
     /// </summary>
     public Dictionary<string, string> Encoders { get; init; } = [];
 
@@ -134,20 +131,59 @@ public sealed record RunConfig
     /// <summary>Dropout probability in all transformers.</summary>
     public double Dropout { get; init; } = 0.1;
 
+    /// <summary>What of the fusion model is trained.</summary>
+    public TuneMode Tune { get; init; } = TuneMode.Full;
+
+    /// <summary>Rank of low-rank adapters.</summary>
+    public int LoraRank { get; init; } = 8;
+
+    /// <summary>Their corrections are multiplied by alpha / rank.</summary>
+    public double LoraAlpha { get; init; } = 16;
+
+    /// <summary>Dropout of the adapters' inputs.</summary>
+    public double LoraDropout { get; init; } = 0.05;
+
+    /// <summary>Names of the layers that get an adapter; empty: c_attn in a GPT-2, q_proj and v_proj in Llama and Granite.</summary>
+    public List<string> LoraTargets { get; init; } = [];
+
+    /// <summary>Whether the adapters are taken into the weights at the end, instead of being saved beside them.</summary>
+    public bool LoraMerge { get; init; }
+
+    /// <summary>Learning rate of encoders that are trained along, by modality; the others have <see cref="LearningRate"/>. Schedules change all alike.</summary>
+    public Dictionary<string, double> EncoderLearningRates { get; init; } = [];
+
     /// <summary>What is minimised.</summary>
     public LossKind Loss { get; init; } = LossKind.Mse;
+
+    /// <summary>Where Huber's loss turns from a parabola to a line, in scaled units.</summary>
+    public double HuberDelta { get; init; } = 1;
+
+    /// <summary>Weight of a target in the loss; 1 for those that are not named.</summary>
+    public Dictionary<string, double> TargetWeights { get; init; } = [];
+
+    /// <summary>How targets are scaled.</summary>
+    public ScalingKind TargetScaling { get; init; } = ScalingKind.Standard;
+
+    /// <summary>Targets that are scaled otherwise than <see cref="TargetScaling"/>.</summary>
+    public Dictionary<string, ScalingKind> TargetScalings { get; init; } = [];
 
     /// <summary>Most passes over the training split.</summary>
     public int Epochs { get; init; } = 30;
 
-    /// <summary>Molecules per step.</summary>
+    /// <summary>Molecules that go through the network at once.</summary>
     public int BatchSize { get; init; } = 64;
+
+    /// <summary>Batches whose gradients are added up for one step: as one batch of so many times the size, in the memory of one.</summary>
+    public int Accumulate { get; init; } = 1;
 
     /// <summary>Learning rate after the warm-up.</summary>
     public double LearningRate { get; init; } = 3e-4;
 
     /// <summary>Decoupled weight decay of AdamW.</summary>
     public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>What the weight decay leaves out; nothing, as AdamW has it.</summary>
+    public List<DecayExemption> NoDecay { get; init; } = [];
 
     /// <summary>Steps over which the learning rate rises linearly from zero.</summary>
     public int WarmupSteps { get; init; } = 100;
@@ -161,11 +197,26 @@ public sealed record RunConfig
     /// <summary>How many epochs without improvement ReduceLROnPlateau lets pass.</summary>
     public int PlateauPatience { get; init; } = 3;
 
+    /// <summary>How much less than the best a validation loss must be to count as an improvement.</summary>
+    public double PlateauThreshold { get; init; } = 1e-4;
+
+    /// <summary>Whether <see cref="PlateauThreshold"/> is a share of the best or a difference.</summary>
+    public ThresholdMode PlateauThresholdMode { get; init; } = ThresholdMode.Rel;
+
+    /// <summary>Epochs after a reduction that ReduceLROnPlateau does not count.</summary>
+    public int PlateauCooldown { get; init; }
+
+    /// <summary>ReduceLROnPlateau goes no lower, and the cosine ends there.</summary>
+    public double MinimumLearningRate { get; init; }
+
     /// <summary>Epochs without improvement after which training stops.</summary>
     public int EarlyStopping { get; init; } = 10;
 
     /// <summary>Largest norm of the gradient over all parameters; 0 for no limit.</summary>
     public double ClipNorm { get; init; } = 1.0;
+
+    /// <summary>Decay of the running average of the weights, which is then what is validated and saved; 0 for none.</summary>
+    public double EmaDecay { get; init; }
 
     /// <summary>Seed of weights, data order and dropout.</summary>
     public int Seed { get; init; }
@@ -181,6 +232,12 @@ public sealed record RunConfig
 
     /// <summary>The modalities in stack order.</summary>
     public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. Modalities.Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
+
+    /// <summary>How a target is scaled.</summary>
+    public ScalingKind ScalingOf(string target) => TargetScalings.GetValueOrDefault(target, TargetScaling);
+
+    /// <summary>The adapters that <see cref="TuneMode.Lora"/> adds.</summary>
+    public LowRankConfig Lora() => new() { Rank = LoraRank, Alpha = LoraAlpha, Dropout = LoraDropout, Targets = [.. LoraTargets] };
 
     /// <summary>The modalities of <see cref="Inputs"/>, each with its columns or its file.</summary>
     /// <exception cref="ArgumentException">One is of another form.</exception>
@@ -202,7 +259,7 @@ public sealed record RunConfig
         return defined;
     }
 
-    /// <summary>The frozen encoders by modality.</summary>
+    /// <summary>The pretrained encoders by modality.</summary>
     /// <exception cref="ArgumentException">One is of another form, or its modality is not in use or no sequence.</exception>
     public IReadOnlyDictionary<Modality, EncoderChoice> EncoderChoices()
     {
@@ -228,9 +285,9 @@ public sealed record RunConfig
             if (!holds) throw new ArgumentException($"{name}: got {got ?? "nothing"}, expected {expected}");
         }
 
-        _ = EncoderChoices();
+        IReadOnlyDictionary<Modality, EncoderChoice> encoders = EncoderChoices();
         if (Backbone is not null)
-            Require(EncoderChoice.Parse(Backbone) is { Pooling: null, MaximumTokens: null }, "backbone", Backbone, "a model without pooling and max-tokens: it reads one token a modality");
+            Require(EncoderChoice.Parse(Backbone) is { Pooling: null, MaximumTokens: null, Train: false }, "backbone", Backbone, "a model without pooling, max-tokens and train: it reads one token a modality, and --tune says what of it is trained");
         _ = SizePreset.Named(Size);
         Fingerprint.Check();
         int sources = (Data is null ? 0 : 1) + (File is null ? 0 : 1) + (TrainFile is null ? 0 : 1);
@@ -238,15 +295,35 @@ public sealed record RunConfig
         Require(TrainFile is null == ValidFile is null, "valid_file", ValidFile, "training and validation file together");
         Require(Targets.Count > 0 || Data is not null, "targets", "none", "at least one column");
         Require(SplitFractions.Count == 3 && SplitFractions.All(f => f >= 0) && Math.Abs(SplitFractions.Sum() - 1) < 1e-6, "split_fractions", string.Join(", ", SplitFractions), "three shares that add up to 1");
+        Require(WeightColumn is null || Data is null, "weight_column", WeightColumn, "none with a built-in data set, which has no weights");
+        Require(LoraRank >= 1, "lora_rank", LoraRank, "at least 1");
+        Require(LoraAlpha > 0 && double.IsFinite(LoraAlpha), "lora_alpha", LoraAlpha, "a positive number");
+        Require(LoraDropout is >= 0 and < 1, "lora_dropout", LoraDropout, "0 up to, not including, 1");
+        Require(Tune == TuneMode.Lora || (!LoraMerge && LoraTargets.Count == 0), "lora_merge, lora_targets", Tune, "tune: lora with them");
+        foreach ((string name, double rate) in EncoderLearningRates)
+        {
+            Modality modality = Modality.Parse(name);
+            Require(rate > 0 && double.IsFinite(rate), "encoder_learning_rates", $"{name}={rate}", "positive numbers");
+            Require(modality.Name == name && modality.IsSequence && StackOrder().Contains(modality) && encoders.GetValueOrDefault(modality) is not { Train: false },
+                "encoder_learning_rates", name, "a modality of the run whose encoder is trained along: a new one, or a pretrained one with ,train");
+        }
+
+        Require(HuberDelta > 0 && double.IsFinite(HuberDelta), "huber_delta", HuberDelta, "a positive number");
+        foreach ((string name, double weight) in TargetWeights) Require(weight >= 0 && double.IsFinite(weight), "target_weights", $"{name}={weight}", "numbers from 0 on");
         Require(MaximumTokens is >= 8 and <= 4096, "maximum_tokens", MaximumTokens, "8 to 4096");
         Require(Dropout is >= 0 and < 1, "dropout", Dropout, "0 up to, not including, 1");
         Require(Epochs >= 1, "epochs", Epochs, "at least 1");
         Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");
+        Require(Accumulate >= 1 && (long)BatchSize * Accumulate <= int.MaxValue, "accumulate", Accumulate, "at least 1");
         Require(LearningRate > 0, "learning_rate", LearningRate, "a positive number");
+        Require(MinimumLearningRate >= 0 && MinimumLearningRate <= LearningRate, "minimum_learning_rate", MinimumLearningRate, "from 0 to the learning rate");
         Require(WeightDecay >= 0, "weight_decay", WeightDecay, "0 or more");
         Require(WarmupSteps >= 0, "warmup_steps", WarmupSteps, "0 or more");
         Require(PlateauFactor is > 0 and < 1, "plateau_factor", PlateauFactor, "between 0 and 1");
         Require(PlateauPatience >= 0, "plateau_patience", PlateauPatience, "0 or more");
+        Require(PlateauThreshold >= 0 && double.IsFinite(PlateauThreshold), "plateau_threshold", PlateauThreshold, "0 or more");
+        Require(PlateauCooldown >= 0, "plateau_cooldown", PlateauCooldown, "0 or more");
+        Require(EmaDecay is >= 0 and < 1, "ema_decay", EmaDecay, "0 up to, not including, 1");
         Require(EarlyStopping >= 1, "early_stopping", EarlyStopping, "at least 1");
         Require(ClipNorm >= 0, "clip_norm", ClipNorm, "0 or more");
         Require(Device is "auto" or "cpu" or "cuda", "device", Device, "auto, cpu or cuda");

@@ -9,6 +9,14 @@ public static class RunData
     /// <exception cref="DataFileException">A file cannot be read as a table of molecules.</exception>
     public static DataSplits Open(RunConfig config)
     {
+        DataSplits splits = OpenSplits(config);
+        ScalingKind[] kinds = [.. splits.Targets.Select(config.ScalingOf)];
+        return !kinds.Contains(ScalingKind.Log) ? splits : DataSplits.Of(splits.Name, splits.Targets,
+            TargetScaler.Positive(splits.Train, splits.Targets, kinds), TargetScaler.Positive(splits.Valid, splits.Targets, kinds), splits.Test, splits.Refused);
+    }
+
+    private static DataSplits OpenSplits(RunConfig config)
+    {
         if (config.Data is { } name) return Catalog.Open(name, new CatalogOptions { Targets = config.Targets.Count > 0 ? config.Targets : null });
         DataFileOptions options = new()
         {
@@ -16,12 +24,13 @@ public static class RunData
             IdColumn = config.IdColumn,
             TextColumn = config.TextColumn,
             SplitColumn = config.TrainFile is null && config.Split == "column" ? config.SplitColumn ?? "split" : null,
+            WeightColumn = config.WeightColumn,
             Targets = config.Targets,
         };
         if (config.TrainFile is { } train)
         {
             return DataSplits.Of(string.Join(", ", new[] { train, config.ValidFile!, config.TestFile }.OfType<string>().Select(Path.GetFileName)),
-                config.Targets, Read(train, options), Read(config.ValidFile!, options), config.TestFile is { } test ? Read(test, options) : []);
+                config.Targets, Read(train, options), Read(config.ValidFile!, options), config.TestFile is { } test ? Read(test, options with { WeightColumn = null }) : []);
         }
 
         List<DataRow> rows = Read(config.File!, options);

@@ -8,7 +8,7 @@ using LlmFusion.Transformers.Hub;
 
 namespace LlmFusion.Training;
 
-/// <summary>Makes what a run fuses and fuses with: frozen encoders, vocabularies, scalers, the language model.</summary>
+/// <summary>Makes what a run fuses and fuses with: pretrained encoders, vocabularies, scalers, the language model.</summary>
 /// <param name="config">A checked configuration.</param>
 /// <param name="hub">Where pretrained models come from; null: as Hugging Face's variables say.</param>
 /// <param name="observe">Receives what happens.</param>
@@ -21,7 +21,8 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
     {
         if (config.Backbone is { } name) Architectures.RequireLanguageModel(Element(ConfigOf(EncoderChoice.Parse(name))));
         return config.Init == InitKind.Random ? []
-            : config.EncoderChoices().ToDictionary(c => c.Key, c => FrozenEncoder.Open(c.Value, Get(c.Value.Model, c.Value.Revision)));
+            : config.EncoderChoices().ToDictionary(c => c.Key, c => FrozenEncoder.Open(c.Value, Get(c.Value.Model, c.Value.Revision),
+                c.Value.Train ? json => Element(WithDropout(JsonObject.Create(json)!)) : null));
     }
 
     /// <summary>The configuration with the commits that were found in the place of branches: a run is resumed, and repeated, with what it began with.</summary>
@@ -35,17 +36,20 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
     /// <summary>Everything that makes inputs of representations.</summary>
     /// <param name="representation">What was computed of each molecule.</param>
     /// <param name="train">The training split.</param>
-    /// <param name="frozen">The pretrained encoders.</param>
-    public InputEncoder Inputs(RepresentationOptions representation, IReadOnlyList<Representations> train, Dictionary<Modality, FrozenEncoder> frozen)
+    /// <param name="pretrained">The pretrained encoders.</param>
+    public InputEncoder Inputs(RepresentationOptions representation, IReadOnlyList<Representations> train, Dictionary<Modality, FrozenEncoder> pretrained)
     {
+        IReadOnlyDictionary<Modality, EncoderChoice> choices = config.EncoderChoices();
         if (config.Init == InitKind.Random)
-            foreach ((Modality modality, EncoderChoice choice) in config.EncoderChoices())
-                frozen[modality] = Random(modality, choice, train);
-        Dictionary<Modality, InputTokenizer> tokenizers = representation.Modalities.Where(m => m.IsSequence && !frozen.ContainsKey(m))
+            foreach ((Modality modality, EncoderChoice choice) in choices)
+                pretrained[modality] = Random(modality, choice, train);
+        Dictionary<Modality, InputTokenizer> tokenizers = representation.Modalities.Where(m => m.IsSequence && !choices.ContainsKey(m))
             .ToDictionary(m => m, m => InputTokenizer.Build(m, train, config.MaximumTokens));
         Dictionary<Modality, ColumnScaler> scalers = representation.Columns
             .ToDictionary(c => c.Key, c => ColumnScaler.Fit([.. train.Where(r => r.Numbers.ContainsKey(c.Key)).Select(r => r.Numbers[c.Key])], c.Value.Count));
-        return new InputEncoder(representation, tokenizers, frozen, scalers, representation.Vectors.ToDictionary(v => v.Key, v => v.Value.Components));
+        return new InputEncoder(representation, tokenizers, pretrained.Where(e => !choices[e.Key].Train).ToDictionary(), scalers,
+            representation.Vectors.ToDictionary(v => v.Key, v => v.Value.Components),
+            pretrained.Where(e => choices[e.Key].Train).ToDictionary(e => e.Key, e => new TunedEncoder(e.Value)));
     }
 
     /// <summary>The language model that fuses, and where it comes from.</summary>
@@ -70,7 +74,7 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
         int longest = Math.Min(choice.MaximumTokens ?? ModelPresets.Find(choice.Model)?.MaximumTokens ?? int.MaxValue, shape.MaximumLength);
         InputTokenizer substitute = InputTokenizer.Build(modality, train, longest, limit: shape.VocabSize);
         observe(new Substituted($"{modality}: {choice.Model} has random weights and a substitute vocabulary of {substitute.Vocabulary.Count} tokens from the training split"));
-        return FrozenEncoder.Random(choice, json, substitute);
+        return FrozenEncoder.Random(choice, choice.Train ? WithDropout(json) : json, substitute);
     }
 
     /// <summary>The architecture: of a preset without its checkpoint, where the weights are random.</summary>
@@ -79,10 +83,16 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
 
     private ModelFolder Get(string model, string? revision) => (hub ?? new ModelHub()).Get(model, revision, progress => observe(new ModelProgress(progress)), cancellation);
 
-    /// <summary>The run's dropout, where the architecture has any: three in a GPT-2, that of attention in Llama and Granite.</summary>
+    /// <summary>The run's dropout, where the architecture has any: three in a GPT-2, that of attention alone in Llama and Granite.</summary>
     private JsonObject WithDropout(JsonObject json)
     {
-        string[] keys = json["model_type"]?.ToString() == "gpt2" ? ["resid_pdrop", "embd_pdrop", "attn_pdrop"] : ["attention_dropout"];
+        string[] keys = json["model_type"]?.ToString() switch
+        {
+            "gpt2" => ["resid_pdrop", "embd_pdrop", "attn_pdrop"],
+            "roberta" => ["hidden_dropout_prob", "attention_probs_dropout_prob"],
+            "bart" => ["dropout", "attention_dropout"],
+            _ => ["attention_dropout"],
+        };
         foreach (string key in keys) json[key] = config.Dropout;
         return json;
     }

@@ -36,6 +36,7 @@ public sealed class Trainer
     private readonly RunConfig _config;
     private readonly Device _device;
     private readonly Action<TrainingEvent> _observe;
+    private readonly Objective _objective;
 
     /// <param name="config">A checked configuration.</param>
     /// <param name="observe">Receives what happens.</param>
@@ -44,6 +45,7 @@ public sealed class Trainer
         _config = config;
         _device = ComputeDevice.Resolve(config.Device);
         _observe = observe;
+        _objective = Objective.Of(config);
     }
 
     /// <summary>Trains until the epochs are done, the validation loss stays, or the user stops.</summary>
@@ -55,12 +57,13 @@ public sealed class Trainer
     /// <param name="resumed">The state to go on from, with an optimiser that has it; null for a fresh start.</param>
     /// <param name="optimizer">The optimiser of the model's parameters.</param>
     /// <param name="cancellation">Stops after the step under way.</param>
+    /// <param name="average">The average of the weights that is validated and saved; null: the weights themselves are.</param>
     public (TrainingState State, StopReason Reason) Train(TrainedModel model, SplitInputs train, SplitInputs valid, TrainingCheckpoint checkpoint,
-        string splitSha256, TrainingState? resumed, AdamW optimizer, CancellationToken cancellation)
+        string splitSha256, TrainingState? resumed, AdamW optimizer, CancellationToken cancellation, WeightAverage? average = null)
     {
-        BatchSampler sampler = new(train.Inputs.Select(i => i.TokenCount), _config.BatchSize, _config.Seed);
+        BatchSampler sampler = new(train.Inputs.Select(i => i.TokenCount), _config.BatchSize * _config.Accumulate, _config.Seed);
         LearningRate rate = new(_config, sampler.BatchCount);
-        TrainingState state = resumed ?? new TrainingState(splitSha256, 0, 0, double.PositiveInfinity, new LearningRate.Plateau(), []);
+        TrainingState state = resumed ?? new TrainingState(splitSha256, 0, 0, double.PositiveInfinity, rate.State, []);
         rate.State = state.Plateau;
         model.Network.to(_device);
         while (state.Epoch < _config.Epochs)
@@ -68,8 +71,8 @@ public sealed class Trainer
             if (state.Epoch - state.Best >= _config.EarlyStopping) return (state, StopReason.EarlyStopping);
             int epoch = state.Epoch + 1;
             Stopwatch clock = Stopwatch.StartNew();
-            if (TrainEpoch(model, train, sampler, rate, optimizer, epoch, cancellation) is not { } trained) return (state, StopReason.Cancelled);
-            (double validLoss, double[] mae) = Validate(model, valid);
+            if (TrainEpoch(model, train, sampler, rate, optimizer, average, epoch, cancellation) is not { } trained) return (state, StopReason.Cancelled);
+            (double validLoss, double[] mae) = Validate(model, valid, average);
             rate.EpochDone(validLoss);
             bool best = validLoss < state.BestLoss;
             EpochRecord record = new(epoch, trained.Loss, validLoss, trained.Rate, clock.Elapsed.TotalSeconds, trained.MoleculesPerSecond, mae);
@@ -81,7 +84,7 @@ public sealed class Trainer
                 Plateau = rate.State,
                 History = [.. state.History, record],
             };
-            checkpoint.Save(model.Network, optimizer, state);
+            checkpoint.Save(model.Network, optimizer, state, average);
             _observe(new EpochDone(record, _config.Targets, best));
         }
 
@@ -89,7 +92,7 @@ public sealed class Trainer
     }
 
     private (double Loss, double Rate, double MoleculesPerSecond)? TrainEpoch(TrainedModel model, SplitInputs train, BatchSampler sampler, LearningRate rate,
-        AdamW optimizer, int epoch, CancellationToken cancellation)
+        AdamW optimizer, WeightAverage? average, int epoch, CancellationToken cancellation)
     {
         // One seed per epoch: a resumed run draws the same dropout masks as an uninterrupted one.
         manual_seed(unchecked(_config.Seed * 1_000_003L + epoch));
@@ -102,7 +105,7 @@ public sealed class Trainer
         {
             if (cancellation.IsCancellationRequested) return null;
             learningRate = rate.At((long)(epoch - 1) * batches.Count + step);
-            double loss = TrainStep(model, train, batches[step], optimizer, learningRate);
+            double loss = TrainStep(model, train, batches[step], optimizer, average, learningRate);
             if (!double.IsFinite(loss))
                 throw new TrainingDivergedException($"epoch {epoch}, step {step + 1}: the loss is {loss}; a lower --learning-rate may help. Checkpoints of earlier epochs are kept. Rows of the batch: {string.Join(", ", batches[step].Take(10).Select(i => train.Rows[i].Sample!.Id))}");
             lossSum += loss * batches[step].Length;
@@ -113,58 +116,41 @@ public sealed class Trainer
         return (lossSum / seen, learningRate, seen / clock.Elapsed.TotalSeconds);
     }
 
-    private double TrainStep(TrainedModel model, SplitInputs train, int[] rows, AdamW optimizer, double learningRate)
+    private double TrainStep(TrainedModel model, SplitInputs train, int[] rows, AdamW optimizer, WeightAverage? average, double learningRate)
+    {
+        double total = _objective.TotalWeight(train, rows), loss = 0;
+        // The gradients of the parts add up to that of the whole step.
+        foreach (int[] part in rows.Chunk(_config.BatchSize)) loss += Backward(model, train, part, total);
+        if (double.IsFinite(loss))
+        {
+            optimizer.Step(learningRate, ClipScale(optimizer));
+            average?.Update();
+        }
+
+        model.Network.zero_grad(set_to_none: true);
+        return loss;
+    }
+
+    private double Backward(TrainedModel model, SplitInputs train, int[] rows, double totalWeight)
     {
         using DisposeScope scope = NewDisposeScope();
         Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
-        (Tensor truth, Tensor? known) = ScaledTargets(train, rows, model.Scaler);     // (N, T)
-        Tensor loss = Losses.Of(_config.Loss, model.Network.Forward(batch), truth, known);
+        (Tensor truth, Tensor? weights) = _objective.Targets(train, rows, model.Scaler, _device);   // (N, T)
+        Tensor loss = _objective.Loss(model.Network.Forward(batch), truth, weights, totalWeight);
         loss.backward();
-        double value = loss.item<float>();
-        if (double.IsFinite(value)) optimizer.Step(learningRate, ClipScale(optimizer));
-        model.Network.zero_grad(set_to_none: true);
-        return value;
+        return loss.item<float>();
     }
 
     /// <summary>As <c>torch.nn.utils.clip_grad_norm_</c> scales gradients, which the optimiser does on its way.</summary>
     private double ClipScale(AdamW optimizer) => _config.ClipNorm > 0 ? Math.Min(1, _config.ClipNorm / (optimizer.GradientNorm() + 1e-6)) : 1;
 
-    private (Tensor Truth, Tensor? Known) ScaledTargets(SplitInputs split, int[] rows, TargetScaler scaler)
+    /// <summary>The loss in scaled units, as in training, and the MAE of each target in its unit.</summary>
+    private (double Loss, double[] Mae) Validate(TrainedModel model, SplitInputs valid, WeightAverage? average)
     {
-        int targets = scaler.Means.Count;
-        float[] truth = new float[rows.Length * targets], known = new float[rows.Length * targets];
-        bool allKnown = true;
-        for (int n = 0; n < rows.Length; n++)
-            for (int t = 0; t < targets; t++)
-            {
-                float value = split.Targets[rows[n]][t];
-                bool isKnown = !float.IsNaN(value);
-                allKnown &= isKnown;
-                truth[n * targets + t] = isKnown ? scaler.Scale(value, t) : 0;
-                known[n * targets + t] = isKnown ? 1 : 0;
-            }
-
-        return (tensor(truth, device: _device).view(rows.Length, targets), allKnown ? null : tensor(known, device: _device).view(rows.Length, targets));
-    }
-
-    /// <summary>The loss over all known entries in scaled units, and the MAE of each target in its unit.</summary>
-    private (double Loss, double[] Mae) Validate(TrainedModel model, SplitInputs valid)
-    {
-        float[][] predicted = model.Predict(valid.Inputs, _config.BatchSize * 4, _device);
-        int targets = model.Scaler.Means.Count;
-        double[] absolute = new double[targets];
-        int[] known = new int[targets];
-        double loss = 0;
-        for (int n = 0; n < predicted.Length; n++)
-            for (int t = 0; t < targets; t++)
-            {
-                if (float.IsNaN(valid.Targets[n][t])) continue;
-                double error = Math.Abs((double)predicted[n][t] - valid.Targets[n][t]), scaled = error / model.Scaler.Deviations[t];
-                absolute[t] += error;
-                loss += _config.Loss == LossKind.Mse ? scaled * scaled : scaled;
-                known[t]++;
-            }
-
-        return (loss / Math.Max(1, known.Sum()), [.. absolute.Select((a, t) => a / Math.Max(1, known[t]))]);
+        using IDisposable? averaged = average?.Use();
+        float[][] scaled = model.PredictScaled(valid.Inputs, _config.BatchSize * 4, _device);
+        double[] mae = [.. _config.Targets.Select((_, t) => Enumerable.Range(0, scaled.Length).Where(n => !float.IsNaN(valid.Targets[n][t]))
+            .Select(n => Math.Abs((double)model.Scaler.Unscale(scaled[n][t], t) - valid.Targets[n][t])).DefaultIfEmpty().Average())];
+        return (_objective.Loss(scaled, valid, model.Scaler), mae);
     }
 }

@@ -44,11 +44,11 @@ public sealed record Substituted(string Text) : TrainingEvent;
 /// <param name="Missing">Per modality, rows of all splits that lack it.</param>
 /// <param name="Truncated">Per modality, what was cut off of sequences longer than its encoder reads; only where anything was.</param>
 /// <param name="Embeddings">Sequences that frozen encoders computed, and those that the store had.</param>
-/// <param name="Parameters">Trained parameters per part of the network.</param>
+/// <param name="Parameters">Trained and frozen parameters of each part of the network.</param>
 /// <param name="FirstEpoch">1, or where a resumed run goes on.</param>
 public sealed record RunStarted(
     string Data, int Train, int Valid, int Test, IReadOnlyList<RowError> Refused, IReadOnlyDictionary<string, int> Missing, IReadOnlyDictionary<Modality, Truncation> Truncated,
-    (long Computed, long Found) Embeddings, IReadOnlyDictionary<string, long> Parameters, int FirstEpoch) : TrainingEvent;
+    (long Computed, long Found) Embeddings, IReadOnlyList<PartParameters> Parameters, int FirstEpoch) : TrainingEvent;
 
 /// <summary>One optimiser step is done.</summary>
 /// <param name="Epoch">Epoch, counted from 1.</param>

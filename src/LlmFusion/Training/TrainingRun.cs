@@ -47,9 +47,10 @@ public static class TrainingRun
         Prepare(output, checkpoint, resume);
         config = new RunEncoders(config, hub, observe, cancellation).Pinned();
         RunEncoders encoders = new(config, hub, observe, cancellation);
-        Dictionary<Modality, FrozenEncoder> frozen = encoders.OpenPretrained();
+        Dictionary<Modality, FrozenEncoder> pretrained = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
         config = config with { Targets = [.. splits.Targets] };
+        _ = Objective.Of(config); // a weight of what is no target, before anything is computed
         RepresentationOptions representation = RepresentationOf(config);
         RequireColumns(representation, splits);
         Dictionary<string, PreparedRows> prepared = [];
@@ -67,20 +68,23 @@ public static class TrainingRun
         Directory.CreateDirectory(output);
         AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
         manual_seed(~config.Seed); // random encoders begin with other numbers than the model
-        using EmbeddingStore? store = config.Store && frozen.Count > 0 ? EmbeddingStore.Open() : null;
-        using InputEncoder encoder = encoders.Inputs(representation, prepared[Parts.Train].Representations, frozen);
+        using EmbeddingStore? store = config.Store && pretrained.Count > 0 ? EmbeddingStore.Open() : null;
+        using InputEncoder encoder = encoders.Inputs(representation, prepared[Parts.Train].Representations, pretrained);
         encoder.Use(store, device);
         Dictionary<string, SplitInputs> inputs = [];
         foreach ((string part, PreparedRows rows) in prepared) inputs[part] = Encode(part, rows, encoder, observe, cancellation);
-        TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets);
+        TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets, [.. splits.Targets.Select(config.ScalingOf)]);
+        if (inputs[Parts.Train].Rows.All(r => r.Sample!.Weight == 0)) throw new InvalidDataException($"{splits.Name}: all weights of the train split are 0, expected at least one above");
         manual_seed(config.Seed); // here: whether an encoder had to be loaded, or the store had all, must not change the model
         (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
+        if (config.Tune == TuneMode.Lora) LowRankAdapters.Add(llm, config.Lora());
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
         string dataSha256 = DataHash(splits, encoder);
-        using AdamW optimizer = new([new ParameterGroup([.. model.Network.named_parameters().Select(p => (p.name, p.parameter))], config.WeightDecay)]);
-        TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, dataSha256) : null;
+        using AdamW optimizer = new(Tuning.Apply(model.Network, config));
+        using WeightAverage? average = config.EmaDecay > 0 ? new WeightAverage(optimizer.Groups.SelectMany(g => g.Parameters), config.EmaDecay) : null;
+        TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, dataSha256, average) : null;
 
-        Dictionary<string, long> parameters = model.Network.named_children().ToDictionary(c => c.name, c => c.module.parameters().Sum(p => p.numel()));
+        IReadOnlyList<PartParameters> parameters = Tuning.Count(model.Network, encoder.Frozen);
         observe(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
             refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1));
         using TrainingLog log = new(Path.Combine(output, LogFile), config.Targets, resumed?.History ?? []);
@@ -89,15 +93,16 @@ public static class TrainingRun
             if (e is EpochDone done) log.Add(done.Record);
             observe(e);
         });
-        (TrainingState state, StopReason reason) = trainer.Train(model, inputs[Parts.Train], inputs[Parts.Valid], checkpoint, dataSha256, resumed, optimizer, cancellation);
+        (TrainingState state, StopReason reason) = trainer.Train(model, inputs[Parts.Train], inputs[Parts.Valid], checkpoint, dataSha256, resumed, optimizer, cancellation, average);
         if (state.Best == 0) throw new OperationCanceledException("stopped before the first epoch was done: there is no model to write");
 
         checkpoint.LoadBest(model.Network);
+        if (config.LoraMerge) LowRankAdapters.Merge(model.Network.Fusion.Llm);
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
         (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
         ModelManifest manifest = model.Save(output, (entries, sha256) => new ModelManifest
         {
-            FormatVersion = ModelManifest.CurrentFormat,
+            FormatVersion = ModelManifest.FirstFormat,
             ProgramVersion = typeof(TrainingRun).Assembly.GetName().Version!.ToString(3),
             Modalities = entries,
             SmilesForm = config.SmilesForm,
@@ -107,9 +112,9 @@ public static class TrainingRun
             Positions = config.Positions,
             ModalityEncoding = config.ModalityEncoding,
             WeightsSha256 = sha256,
-            Targets = [.. splits.Targets.Select((t, i) => new TargetEntry(t, units[i], scaler.Means[i], scaler.Deviations[i]))],
+            Targets = [.. splits.Targets.Select((t, i) => new TargetEntry(t, units[i], scaler.Means[i], scaler.Deviations[i], scaler.Kinds[i]))],
             Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count),
-            Training = new TrainingEntry(config.Seed, state.Best, state.Epoch, state.BestLoss, state.History.Sum(h => h.Seconds), parameters.Values.Sum()),
+            Training = new TrainingEntry(config.Seed, state.Best, state.Epoch, state.BestLoss, state.History.Sum(h => h.Seconds), parameters.Sum(p => p.Trained), config.Tune),
             Metrics = metrics,
         });
         AtomicFile.Write(Path.Combine(output, "README.md"), ModelCard.Of(manifest, config));
@@ -129,7 +134,7 @@ public static class TrainingRun
     /// <summary>What a resumed run must find unchanged: the split, and what frozen encoders and vector files make of it.</summary>
     private static string DataHash(DataSplits splits, InputEncoder encoder)
     {
-        string[] others = [.. encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256), .. encoder.Representation.Vectors.Values.Select(v => v.Sha256)];
+        string[] others = [.. encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256), .. encoder.Tuned.Values.Select(t => t.Origin.FilesSha256), .. encoder.Representation.Vectors.Values.Select(v => v.Sha256)];
         return others.Length == 0 ? splits.Sha256 : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', others.Prepend(splits.Sha256)))));
     }
 

@@ -51,7 +51,7 @@ public sealed class ReadmeTests : IDisposable
     private static IEnumerable<string> Section(string[] lines, string title) =>
         lines.SkipWhile(line => line != title).Skip(1).TakeWhile(line => !line.StartsWith("## ", StringComparison.Ordinal)).Where(line => line.StartsWith("./llmfusion ", StringComparison.Ordinal));
 
-    private static string Root()
+    internal static string Root()
     {
         string folder = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(folder, "LlmFusion.slnx"))) folder = Path.GetDirectoryName(folder)!;

@@ -22,21 +22,6 @@ public class OptimisationTests
     }
 
     [Fact]
-    public void The_plateau_schedule_decides_as_PyTorch_does()
-    {
-        // torch.optim.lr_scheduler.ReduceLROnPlateau(factor=0.5, patience=1) on these losses, by its rule: an improvement
-        // is below best * (1 - 1e-4); the rate falls when more than `patience` epochs in a row are none.
-        LearningRate rate = new(new RunConfig { LearningRate = 1, WarmupSteps = 0, PlateauFactor = 0.5, PlateauPatience = 1 }, stepsPerEpoch: 1);
-        double[] losses = [1.0, 0.9, 0.9, 0.89999, 0.5, 0.6, 0.6, 0.6, 0.6, 0.4];
-        double[] expected = [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125];
-        for (int epoch = 0; epoch < losses.Length; epoch++)
-        {
-            rate.EpochDone(losses[epoch]);
-            Assert.Equal(expected[epoch], rate.At(epoch));
-        }
-    }
-
-    [Fact]
     public void The_cosine_schedule_warms_up_and_ends_at_zero()
     {
         LearningRate rate = new(new RunConfig { LearningRate = 1, WarmupSteps = 10, Epochs = 2, Schedule = ScheduleKind.Cosine }, stepsPerEpoch: 55);
