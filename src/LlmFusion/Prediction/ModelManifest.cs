@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using LlmFusion.Evaluation;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
+using LlmFusion.Training;
 using LlmFusion.Transformers;
 
 namespace LlmFusion.Prediction;
@@ -52,6 +53,9 @@ public sealed record ModelManifest
 
     /// <summary>How it was trained.</summary>
     public required TrainingEntry Training { get; init; }
+
+    /// <summary>What it was trained with; null in folders of earlier versions.</summary>
+    public RunEnvironment? Environment { get; init; }
 
     /// <summary>Metrics beside the baselines, per split and target.</summary>
     public required Comparison Metrics { get; init; }
@@ -134,7 +138,11 @@ public sealed record TargetEntry(string Name, string Unit, double Mean, double D
 /// <param name="Train">Training rows.</param>
 /// <param name="Valid">Validation rows.</param>
 /// <param name="Test">Test rows.</param>
-public sealed record DataEntry(string Name, string SplitSha256, int Train, int Valid, int Test);
+public sealed record DataEntry(string Name, string SplitSha256, int Train, int Valid, int Test)
+{
+    /// <summary>Hash of the split, of what encoders read and of the targets: equal hashes train the same; null in folders of earlier versions.</summary>
+    public string? Sha256 { get; init; }
+}
 
 /// <summary>How the model was trained.</summary>
 /// <param name="Seed">Seed of weights, order and dropout.</param>
