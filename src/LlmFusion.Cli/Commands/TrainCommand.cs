@@ -100,7 +100,7 @@ internal static class TrainCommand
             Add<int>("--early-stopping", "Epochs without improvement before training stops", (c, v) => c with { EarlyStopping = v });
             Add<double>("--clip-norm", "Largest gradient norm, 0 for no limit", (c, v) => c with { ClipNorm = v });
             Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v });
-            Add<double>("--checkpoint-minutes", "Minutes between checkpoints within an epoch", (c, v) => c with { CheckpointMinutes = v });
+            Add<double>("--checkpoint-minutes", "Minutes between checkpoints within an epoch, 0 for one after every step", (c, v) => c with { CheckpointMinutes = v });
             Add<bool>("--keep-checkpoints", "Keep the checkpoints of a finished run, to resume it with more --epochs", (c, v) => c with { KeepCheckpoints = v });
             Add<string>("--device", "auto, cpu or cuda", (c, v) => c with { Device = v });
             Add<bool>("--no-test", "Leave the test split unopened, for tuning", (c, v) => c with { EvaluateTest = !v });

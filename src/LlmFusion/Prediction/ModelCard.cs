@@ -50,7 +50,7 @@ public static class ModelCard
 
     private static string Range(Interval i) => string.Create(CultureInfo.InvariantCulture, $"{i.Low:G4} to {i.High:G4}");
 
-    private static string Describe(ModalityEntry entry) => entry switch
+    internal static string Describe(ModalityEntry entry) => entry switch
     {
         { Fingerprint: { } f } => $"Morgan fingerprint (radius {f.Radius}, {f.Size} {(f.Counts ? "counts" : "bits")})",
         { Columns: { } columns } => $"{entry.Name} (columns {string.Join(", ", columns.Select(c => c.Name))})",

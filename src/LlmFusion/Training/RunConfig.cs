@@ -179,7 +179,7 @@ public sealed record RunConfig
     /// <summary>Whether ridge regression on count fingerprints is fitted beside, as a baseline.</summary>
     public bool RidgeBaseline { get; init; }
 
-    /// <summary>Minutes between checkpoints within an epoch; ends of epochs and interruptions have theirs besides.</summary>
+    /// <summary>Minutes between checkpoints within an epoch, 0 for one after every step; ends of epochs and interruptions have theirs besides.</summary>
     public double CheckpointMinutes { get; init; } = 10;
 
     /// <summary>Whether the checkpoints of a finished run stay, so that it can be resumed with more epochs.</summary>
@@ -255,7 +255,7 @@ public sealed record RunConfig
         Require(PlateauPatience >= 0, "plateau_patience", PlateauPatience, "0 or more");
         Require(EarlyStopping >= 1, "early_stopping", EarlyStopping, "at least 1");
         Require(ClipNorm >= 0, "clip_norm", ClipNorm, "0 or more");
-        Require(CheckpointMinutes > 0, "checkpoint_minutes", CheckpointMinutes, "a positive number");
+        Require(CheckpointMinutes is >= 0 and < 1e6, "checkpoint_minutes", CheckpointMinutes, "0 or more");
         Require(Device is "auto" or "cpu" or "cuda", "device", Device, "auto, cpu or cuda");
     }
 

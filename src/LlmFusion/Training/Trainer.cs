@@ -93,18 +93,27 @@ public sealed class Trainer
         model.Network.train();
         while (state.Step < batches.Count)
         {
-            if (cancellation.IsCancellationRequested) return (state, true);
-            if (checkpoint.IsDue(interval)) Save(checkpoint, state);
             int[] rows = batches[state.Step];
             double learningRate = rate.At((long)(epoch - 1) * batches.Count + state.Step);
             manual_seed(SeedOf(_config.Seed, epoch, state.Step)).Dispose();
-            (double loss, double? norm) = TrainStep(model, train, rows, optimizer, learningRate);
+            double loss = Backward(model, train, rows);
+            double? norm = _config.ClipNorm > 0 ? optimizer.GradientNorm() : null;
             if (!double.IsFinite(loss) || !double.IsFinite(norm ?? 0))
             {
                 throw new TrainingDivergedException(epoch, state.Step + 1, [.. rows.Select(i => train.Rows[i].Sample!.Id)],
                     double.IsFinite(loss) ? $"the gradient is not finite (loss {loss:G4}, learning rate {learningRate:G3})" : $"the loss is {loss} (learning rate {learningRate:G3})");
             }
 
+            // Here the weights are still those of the last step, and known to give a finite loss: what is kept can be gone on from.
+            if (cancellation.IsCancellationRequested)
+            {
+                model.Network.zero_grad(set_to_none: true);
+                return (state, true);
+            }
+
+            if (checkpoint.IsDue(interval)) Save(checkpoint, state);
+            optimizer.Step(learningRate, ClipScale(norm));
+            model.Network.zero_grad(set_to_none: true);
             state = state with { Step = state.Step + 1, LossSum = state.LossSum + loss * rows.Length, Rows = state.Rows + rows.Length, Seconds = before + clock.Elapsed.TotalSeconds };
             _observe(new StepDone(epoch, state.Step, batches.Count, _config.Epochs, state.LossSum / state.Rows, learningRate, state.Rows / state.Seconds, loss, norm));
         }
@@ -137,7 +146,7 @@ public sealed class Trainer
         };
         _observe(new EpochDone(record, _config.Targets, best));
         // An epoch shorter than its checkpoint's writing is not worth one: it is done again after a crash.
-        if (checkpoint.IsDue(TimeSpan.Zero)) Save(checkpoint, state);
+        if (checkpoint.IsCheap || _config.CheckpointMinutes == 0) Save(checkpoint, state);
         return state;
     }
 
@@ -159,19 +168,15 @@ public sealed class Trainer
         }
     }
 
-    /// <summary>One step; none is taken where loss or gradient is not finite. The norm is known where gradients are clipped.</summary>
-    private (double Loss, double? GradientNorm) TrainStep(TrainedModel model, SplitInputs train, int[] rows, AdamW optimizer, double learningRate)
+    /// <summary>The loss of a batch; its gradients are left at the parameters.</summary>
+    private double Backward(TrainedModel model, SplitInputs train, int[] rows)
     {
         using DisposeScope scope = NewDisposeScope();
         Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
         (Tensor truth, Tensor? known) = ScaledTargets(train, rows, model.Scaler);     // (N, T)
         Tensor loss = Losses.Of(_config.Loss, model.Network.Forward(batch), truth, known);
         loss.backward();
-        double value = loss.item<float>();
-        double? norm = _config.ClipNorm > 0 ? optimizer.GradientNorm() : null;
-        if (double.IsFinite(value) && double.IsFinite(norm ?? 0)) optimizer.Step(learningRate, ClipScale(norm));
-        model.Network.zero_grad(set_to_none: true);
-        return (value, norm);
+        return loss.item<float>();
     }
 
     /// <summary>As <c>torch.nn.utils.clip_grad_norm_</c> scales gradients, which the optimiser does on its way.</summary>

@@ -31,9 +31,12 @@ public sealed class TrainingCheckpoint(string output)
 
     private string Last => Path.Combine(Folder, "last.safetensors");
 
-    /// <summary>Whether so much time went by since the last checkpoint that another is worth its time.</summary>
-    /// <param name="wanted">The interval asked for; it grows where writing takes long.</param>
-    public bool IsDue(TimeSpan wanted) => _sinceSaved.Elapsed >= wanted && _sinceSaved.Elapsed >= _writing * WritingShare;
+    /// <summary>Whether so much time went by since the last checkpoint that another one's writing is small beside it.</summary>
+    public bool IsCheap => _sinceSaved.Elapsed >= _writing * WritingShare;
+
+    /// <summary>Whether it is time for a checkpoint.</summary>
+    /// <param name="wanted">The interval asked for, which grows where writing takes long; zero is always.</param>
+    public bool IsDue(TimeSpan wanted) => wanted == TimeSpan.Zero || (_sinceSaved.Elapsed >= wanted && IsCheap);
 
     /// <summary>
     /// Writes the weights of an epoch that is the best so far. Before a state names them: it must never name weights that are

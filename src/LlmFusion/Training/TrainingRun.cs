@@ -141,7 +141,7 @@ public static class TrainingRun
             Metrics = metrics,
         });
         AtomicFile.Write(Path.Combine(output, "README.md"), ModelCard.Of(manifest, config));
-        AtomicFile.Write(Path.Combine(output, ReportFile), RunReport.Of(manifest, config, state, reason, output));
+        AtomicFile.Write(Path.Combine(output, ReportFile), RunReport.Of(manifest, config, state, reason, parameters, [.. plots.OrderBy(p => !p.EndsWith("learning-curve.png", StringComparison.Ordinal)).Select(p => Path.ChangeExtension(p, ".svg"))]));
         logs.Ended(state, reason, metrics);
         if (reason != StopReason.Cancelled && !config.KeepCheckpoints) checkpoint.Delete();
         return new TrainingSummary(manifest, reason, output, plots);
