@@ -194,7 +194,7 @@ public static partial class RunReport
         tr.model td { background: #ebf4fc; } tr.model td.n { font-weight: 600; } tr.model td small { font-weight: 400; }
         .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 12px; align-items: start; } .box { padding: 14px 16px; min-width: 0; }
         dl { display: grid; grid-template-columns: minmax(90px, auto) 1fr; gap: 3px 14px; margin: 0; font-size: 14px; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
-        pre { padding: 12px 16px; overflow-x: auto; font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; } summary { cursor: pointer; color: var(--blue); margin-bottom: 8px; }
+        pre { margin: 0; padding: 12px 16px; overflow-x: auto; columns: 340px 3; font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; } summary { cursor: pointer; color: var(--blue); margin-bottom: 8px; }
         footer { max-width: 1168px; margin: 0 auto; padding: 8px 24px 30px; color: var(--faint); font-size: 13px; overflow-wrap: anywhere; }
         @media print { body { background: #fff; } header { color: #000; background: none; } section, figure, .card { break-inside: avoid; } }
 

@@ -130,8 +130,9 @@ public sealed class TrainingCheckpoint(string output)
             Directory.CreateDirectory(Folder);
             Safetensors.Write(path, tensors, metadata);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
+            // .NET says ArgumentOutOfRange where a file system or a limit of the process forbids a file so long.
             string kept = Exists ? "The checkpoint before it is intact" : "No checkpoint was written before, and the run begins anew";
             throw new IOException($"{path}: cannot be written ({e.Message}). {kept}; when there is room, go on with: ./llmfusion train --resume {output}", e);
         }
