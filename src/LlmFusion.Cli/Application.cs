@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using LlmFusion.Cli.Commands;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Training;
 
 namespace LlmFusion.Cli;
 
@@ -28,12 +29,13 @@ internal static class Application
         if (parse.Action is ParseErrorAction)
             return Refuse(parse, error);
 
+        int stoppedAs = ExitCode.Stopped;
         using var stop = new CancellationTokenSource();
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         try
         {
-            return await parse.InvokeAsync(
+            int code = await parse.InvokeAsync(
                 new InvocationConfiguration
                 {
                     Output = output,
@@ -42,6 +44,7 @@ internal static class Application
                     ProcessTerminationTimeout = null,
                 },
                 stop.Token).ConfigureAwait(false);
+            return code == ExitCode.Stopped ? stoppedAs : code;
         }
         catch (UsageException e)
         {
@@ -49,10 +52,10 @@ internal static class Application
             error.WriteLine(SeeHelp(parse));
             return ExitCode.WrongUse;
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (OperationCanceledException e) when (stop.IsCancellationRequested)
         {
-            error.WriteLine("error: stopped before the work was done");
-            return ExitCode.Failed;
+            error.WriteLine($"error: {(e is RunStoppedException ? e.Message : "stopped before the work was done")}");
+            return stoppedAs;
         }
         catch (Exception e)
         {
@@ -65,6 +68,7 @@ internal static class Application
             // The first asks the command to finish what must not be lost; the second ends the process at once.
             signal.Cancel = !stop.IsCancellationRequested;
             if (!signal.Cancel) return;
+            stoppedAs = signal.Signal == PosixSignal.SIGTERM ? ExitCode.Terminated : ExitCode.Stopped;
             error.WriteLine("Stopping... (once more to stop at once)");
             stop.Cancel();
         }

@@ -9,4 +9,10 @@ internal static class ExitCode
 
     /// <summary>Done, but some rows of the input could not be used and were reported.</summary>
     public const int SomeRowsRefused = 3;
+
+    /// <summary>Stopped by Ctrl-C (SIGINT) before the work was done, as shells count it: 128 + 2. What can be gone on with is kept.</summary>
+    public const int Stopped = 130;
+
+    /// <summary>The same by SIGTERM, which batch systems send: 128 + 15.</summary>
+    public const int Terminated = 143;
 }

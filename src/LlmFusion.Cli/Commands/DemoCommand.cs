@@ -26,7 +26,7 @@ internal static class DemoCommand
             view.Dispose();
             TrainingView.Summarise(demo.Training, screen);
             Show(demo, screen);
-            return demo.Training.Reason == StopReason.Cancelled ? ExitCode.Failed : ExitCode.Done;
+            return demo.Training.Reason == StopReason.Cancelled ? ExitCode.Stopped : ExitCode.Done;
         });
         return command;
     }

@@ -53,11 +53,12 @@ internal static class EvaluateCommand
 
     private static void Show(EvaluationReport report, IReadOnlyList<TargetEntry> targets, Screen screen)
     {
-        DataTable table = new("target", "n", "MAE", "RMSE", "MSE", "R2", "unit");
+        DataTable table = new("target", "n", "MAE", "RMSE", "MSE", "R2", "unit", "95 % interval of the MAE");
         foreach (TargetEntry target in targets)
         {
             TargetMetrics m = report.Targets[target.Name];
-            table.Add(target.Name, m.N, m.Mae.ToString("G4"), m.Rmse.ToString("G4"), m.Mse.ToString("G4"), m.R2.ToString("F3"), target.Unit);
+            table.Add(target.Name, m.N, m.Mae.ToString("G4"), m.Rmse.ToString("G4"), m.Mse.ToString("G4"), m.R2.ToString("F3"), target.Unit,
+                m.Intervals is { } interval ? $"{interval.Mae.Low:G4} to {interval.Mae.High:G4}" : "");
         }
 
         screen.Table(table);

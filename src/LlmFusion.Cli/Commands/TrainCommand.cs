@@ -17,11 +17,15 @@ internal static class TrainCommand
         Option<string?> output = new("--output", "-o") { Description = "Model folder to write" };
         Option<string?> resume = new("--resume") { Description = "Go on with the run in this folder from its last checkpoint", HelpName = "DIR" };
         Option<FileInfo?> configFile = new("--config") { Description = "YAML or JSON file with the whole configuration; options given here override it" };
+        Option<bool> overwrite = new("--overwrite") { Description = "Replace an earlier run in the output folder" };
+        Option<bool> acceptChanges = new("--accept-changes") { Description = "With --resume: go on though settings of the optimisation differ from those the run was begun with" };
         Option<bool> json = new("--json") { Description = "Print the metrics as JSON" };
         command.Arguments.Add(file);
         command.Options.Add(output);
         command.Options.Add(resume);
         command.Options.Add(configFile);
+        command.Options.Add(overwrite);
+        command.Options.Add(acceptChanges);
         command.Options.Add(json);
         RunOptions options = new(command);
         command.SetRun(Run);
@@ -30,17 +34,20 @@ internal static class TrainCommand
         int Run(ParseResult result, Screen screen, CancellationToken cancellation)
         {
             string? resumed = result.GetValue(resume);
+            if (resumed is not null && (result.GetValue(overwrite) || result.GetValue(output) is not null)) throw new UsageException("--resume goes on in its own folder: it takes neither -o nor --overwrite");
+            if (resumed is null && result.GetValue(acceptChanges)) throw new UsageException("--accept-changes needs --resume");
             string folder = resumed ?? result.GetValue(output) ?? throw new UsageException("no folder to write the model to: give -o DIR");
             string? path = result.GetValue(configFile)?.FullName ?? (resumed is null ? null : Path.Combine(resumed, TrainingRun.ConfigFile));
             if (resumed is not null && !File.Exists(path)) throw new UsageException($"{resumed}: holds no {TrainingRun.ConfigFile}; expected the folder of a training run");
             RunConfig config = options.Apply(result, path is null ? new RunConfig() : RunConfig.Load(path));
             if (result.GetValue(file) is { } given) config = config with { File = given.ToString() };
             using TrainingView view = new(screen);
-            TrainingSummary summary = TrainingRun.Run(config, folder, resumed is not null, view.Show, cancellation);
+            TrainingSummary summary = TrainingRun.Run(config, folder, resumed is not null, view.Show, cancellation,
+                overwrite: result.GetValue(overwrite), acceptChanges: result.GetValue(acceptChanges));
             view.Dispose();
             if (result.GetValue(json)) screen.Data(summary.Manifest.Metrics.ToJson());
             else TrainingView.Summarise(summary, screen);
-            return summary.Reason == StopReason.Cancelled ? ExitCode.Failed : ExitCode.Done;
+            return summary.Reason == StopReason.Cancelled ? ExitCode.Stopped : ExitCode.Done;
         }
     }
 
@@ -112,6 +119,8 @@ internal static class TrainCommand
             Add<double>("--clip-norm", "Largest gradient norm, 0 for no limit", (c, v) => c with { ClipNorm = v }, c => c.ClipNorm);
             Add<double>("--ema-decay", "Decay of a running average of the weights, which is then validated and saved, for instance 0.999; 0 for none", (c, v) => c with { EmaDecay = v }, c => c.EmaDecay);
             Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v });
+            Add<double>("--checkpoint-minutes", "Minutes between checkpoints within an epoch, 0 for one after every step", (c, v) => c with { CheckpointMinutes = v });
+            Add<bool>("--keep-checkpoints", "Keep the checkpoints of a finished run, to resume it with more --epochs", (c, v) => c with { KeepCheckpoints = v });
             Add<string>("--device", "auto, cpu or cuda", (c, v) => c with { Device = v });
             Add<bool>("--no-test", "Leave the test split unopened, for tuning", (c, v) => c with { EvaluateTest = !v });
             Add<bool>("--ridge", "Fit ridge regression on count fingerprints beside, as a baseline", (c, v) => c with { RidgeBaseline = v });

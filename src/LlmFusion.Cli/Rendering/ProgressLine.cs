@@ -79,7 +79,8 @@ internal sealed class ProgressLine : IDisposable
         : count < 1e9 ? $"{count / 1e6:F1} MB"
         : $"{count / 1e9:F1} GB")}");
 
-    private static string Span(TimeSpan span) =>
+    /// <summary>A time as people say it: 99 s, 12 min, 3 h 20 min.</summary>
+    internal static string Span(TimeSpan span) =>
         span.TotalSeconds < 100 ? $"{span.TotalSeconds:F0} s"
         : span.TotalMinutes < 100 ? $"{span.TotalMinutes:F0} min"
         : $"{Math.Floor(span.TotalHours):F0} h {span.Minutes} min";

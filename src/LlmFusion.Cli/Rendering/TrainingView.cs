@@ -12,7 +12,11 @@ namespace LlmFusion.Cli.Rendering;
 internal sealed class TrainingView(Screen screen) : IDisposable
 {
     private readonly DownloadView _download = new(screen);
+    private readonly Stopwatch _sampled = Stopwatch.StartNew();
+    private Stopwatch? _clock;
     private ProgressLine? _line;
+    private long _stepsBefore;
+    private string _memory = "";
     private string _stage = "";
 
     /// <summary>The table of metrics, model beside baselines, each target in its unit.</summary>
@@ -32,10 +36,27 @@ internal sealed class TrainingView(Screen screen) : IDisposable
         return table;
     }
 
+    /// <summary>Between which values the model's metrics lie with 95 % confidence; null where that was not computed.</summary>
+    public static DataTable? Intervals(Comparison metrics)
+    {
+        DataTable table = new("split", "target", "MAE", "RMSE", "MSE", "R2", "unit") { Title = $"95 % bootstrap intervals of {Comparison.Model} ({Bootstrap.Resamples} resamples of the rows)" };
+        ComparisonRow[] rows = [.. metrics.Rows.Where(r => r.Predictor == Comparison.Model && r.Metrics.Intervals is not null)];
+        foreach (ComparisonRow row in rows)
+        {
+            MetricIntervals i = row.Metrics.Intervals!;
+            table.Add(row.Split, row.Target, Range(i.Mae), Range(i.Rmse), Range(i.Mse), Range(i.R2), row.Unit);
+        }
+
+        return rows.Length > 0 ? table : null;
+
+        static string Range(Interval interval) => $"{Round(interval.Low)} to {Round(interval.High)}";
+    }
+
     /// <summary>Prints what came out.</summary>
     public static void Summarise(TrainingSummary summary, Screen screen)
     {
         screen.Table(Metrics(summary.Manifest.Metrics));
+        if (Intervals(summary.Manifest.Metrics) is { } intervals) screen.Table(intervals);
         TrainingEntry training = summary.Manifest.Training;
         string end = summary.Reason switch
         {
@@ -47,6 +68,7 @@ internal sealed class TrainingView(Screen screen) : IDisposable
         string memory = string.Create(CultureInfo.InvariantCulture, $"{self.PeakWorkingSet64 / 1e9:F1} GB of memory at most");
         screen.Data($"Best epoch {training.BestEpoch} of {training.Epochs}, {Minutes(training.Seconds)}, {memory}; {end}.");
         screen.Data($"Model  {summary.Folder}");
+        screen.Data($"Report {Path.Combine(summary.Folder, TrainingRun.ReportFile)}");
         foreach (string plot in summary.Plots) screen.Data($"Plot   {plot}");
     }
 
@@ -72,10 +94,15 @@ internal sealed class TrainingView(Screen screen) : IDisposable
             case RunStarted s:
                 Done();
                 Describe(s);
+                _clock = null;
+                break;
+            case RunNote n:
+                Done();
+                screen.Note($"Note: {n.Text}");
                 break;
             case StepDone s:
                 Progress($"epoch {s.Epoch}", "steps", s.Steps).Report(s.Step,
-                    string.Create(CultureInfo.InvariantCulture, $"epoch {s.Epoch} of at most {s.Epochs}, loss {s.Loss:F4}, learning rate {s.LearningRate:G2}, {s.MoleculesPerSecond:F0} molecules/s"));
+                    string.Create(CultureInfo.InvariantCulture, $"epoch {s.Epoch} of at most {s.Epochs}, loss {s.Loss:F4}, learning rate {s.LearningRate:G2}, {s.MoleculesPerSecond:F0} molecules/s, {Memory()}{AllLeft(s)}"));
                 break;
             case EpochDone e:
                 Done();
@@ -102,7 +129,7 @@ internal sealed class TrainingView(Screen screen) : IDisposable
             screen.Note(string.Create(CultureInfo.InvariantCulture, $"{cut.Molecules:N0} {modality} sequences are longer than the encoder reads: {cut.Tokens:N0} tokens are cut off (--max-tokens, or max-tokens of --encoder)"));
         if (s.Embeddings is not (0, 0)) screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Embeddings.Computed:N0} embeddings computed, {s.Embeddings.Found:N0} from the store"));
         foreach (string line in ParameterTable(s.Parameters)) screen.Note(line);
-        if (s.FirstEpoch > 1) screen.Note($"going on with epoch {s.FirstEpoch}");
+        if (s.FirstEpoch > 1 || s.FirstStep > 0) screen.Note($"going on with epoch {s.FirstEpoch}{(s.FirstStep > 0 ? $", after step {s.FirstStep}" : "")}");
     }
 
     /// <summary>Trained and frozen parameters of each part in columns, and their sums.</summary>
@@ -114,6 +141,27 @@ internal sealed class TrainingView(Screen screen) : IDisposable
         foreach (PartParameters part in parts.Append(all)) yield return $"{part.Part.PadRight(name)}  {Number(part.Trained).PadLeft(number)}  {Number(part.Frozen).PadLeft(number)}";
 
         static string Number(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>What the process holds in memory; looked up now and then only, as steps may be short.</summary>
+    private string Memory()
+    {
+        if (_memory.Length > 0 && _sampled.Elapsed < TimeSpan.FromSeconds(0.5)) return _memory;
+        _sampled.Restart();
+        return _memory = ProgressLine.Bytes(Environment.WorkingSet);
+    }
+
+    /// <summary>Time left if no epoch is saved by early stopping; validation counts, as the clock runs through it.</summary>
+    private string AllLeft(StepDone s)
+    {
+        long done = (long)(s.Epoch - 1) * s.Steps + s.Step, all = (long)s.Epochs * s.Steps;
+        if (_clock is null)
+        {
+            _clock = Stopwatch.StartNew();
+            _stepsBefore = done;
+        }
+
+        return done == _stepsBefore || done == all ? "" : $", at most {ProgressLine.Span(_clock.Elapsed * ((double)(all - done) / (done - _stepsBefore)))} left for all epochs";
     }
 
     private ProgressLine Progress(string stage, string unit, long total)

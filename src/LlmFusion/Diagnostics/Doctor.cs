@@ -90,7 +90,7 @@ public static class Doctor
     /// <summary>Embedding is slower without it; nothing else misses it.</summary>
     private static Part OpenBlasPart() => new("OpenBLAS", OpenBlas.Version, OpenBlas.IsAvailable ? LoadedFile("libopenblas") : null);
 
-    private static Machine ThisMachine(bool torchLoads)
+    internal static Machine ThisMachine(bool torchLoads)
     {
         bool cuda = torchLoads && torch.cuda_is_available();
         string? note = cuda || !File.Exists("/dev/nvidia0")

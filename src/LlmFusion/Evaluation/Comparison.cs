@@ -39,15 +39,16 @@ public sealed record Comparison([property: JsonPropertyName("rows")] IReadOnlyLi
     /// <param name="units">The targets' units, in the same order; empty where there is none.</param>
     /// <param name="truth">One array of T true values for each row; NaN where none is known.</param>
     /// <param name="predicted">One array of T predictions for each row.</param>
+    /// <param name="bootstrapSeed">Seed of the metrics' 95 % intervals; null for none.</param>
     /// <returns>The longer comparison.</returns>
     /// <exception cref="ArgumentException">Numbers of rows, targets or units do not match.</exception>
     public Comparison With(
         string split, string predictor, IReadOnlyList<string> targets, IReadOnlyList<string> units,
-        IReadOnlyList<float[]> truth, IReadOnlyList<float[]> predicted)
+        IReadOnlyList<float[]> truth, IReadOnlyList<float[]> predicted, int? bootstrapSeed = null)
     {
         if (units.Count != targets.Count)
             throw new ArgumentException($"Comparison on {split}: got {units.Count} units, expected {targets.Count}, one for each target.", nameof(units));
-        IReadOnlyDictionary<string, TargetMetrics> metrics = Metrics.PerTarget(targets, truth, predicted);
+        IReadOnlyDictionary<string, TargetMetrics> metrics = Metrics.PerTarget(targets, truth, predicted, bootstrapSeed);
         return new Comparison([.. Rows, .. targets.Select((target, t) => new ComparisonRow(split, target, units[t], predictor, metrics[target]))]);
     }
 

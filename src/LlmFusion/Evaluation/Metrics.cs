@@ -49,16 +49,20 @@ public static class Metrics
     /// <param name="targets">The targets' names, in the order of the columns (T).</param>
     /// <param name="truth">One array of T true values for each row; NaN where none is known.</param>
     /// <param name="predicted">One array of T predictions for each row.</param>
+    /// <param name="bootstrapSeed">Seed of <see cref="Bootstrap.Intervals"/>; null for no intervals.</param>
     /// <returns>The metrics by name, in the order of <paramref name="targets"/>.</returns>
     /// <exception cref="ArgumentException">The numbers of rows differ, or a row has not T values.</exception>
     public static IReadOnlyDictionary<string, TargetMetrics> PerTarget(
-        IReadOnlyList<string> targets, IReadOnlyList<float[]> truth, IReadOnlyList<float[]> predicted)
+        IReadOnlyList<string> targets, IReadOnlyList<float[]> truth, IReadOnlyList<float[]> predicted, int? bootstrapSeed = null)
     {
         if (truth.Count != predicted.Count)
             throw new ArgumentException($"Metrics: got {predicted.Count} rows of predictions, expected {truth.Count}, one for each row of true values.", nameof(predicted));
         OrderedDictionary<string, TargetMetrics> metrics = [];
         for (int t = 0; t < targets.Count; t++)
-            metrics.Add(targets[t], Of(Column(truth, t, targets.Count), Column(predicted, t, targets.Count)));
+        {
+            float[] known = Column(truth, t, targets.Count), guessed = Column(predicted, t, targets.Count);
+            metrics.Add(targets[t], Of(known, guessed) with { Intervals = bootstrapSeed is { } seed ? Bootstrap.Intervals(known, guessed, seed) : null });
+        }
         return metrics;
     }
 

@@ -16,6 +16,10 @@ public sealed record TargetMetrics(
     [property: JsonPropertyName("mse"), JsonConverter(typeof(NumberOrNull))] double Mse,
     [property: JsonPropertyName("r2"), JsonConverter(typeof(NumberOrNull))] double R2)
 {
+    /// <summary>95 % bootstrap intervals; null where none were computed.</summary>
+    [JsonPropertyName("interval95"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MetricIntervals? Intervals { get; init; }
+
     /// <summary>No row counted: n = 0, every metric NaN.</summary>
     public static TargetMetrics None { get; } = new(0, double.NaN, double.NaN, double.NaN, double.NaN);
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -86,21 +87,21 @@ public sealed class Batch
             anyPadded ? tensor(mask, device: device).view(ids.Length, longest) : null);
     }
 
-    /// <summary>(K, size): one row a molecule.</summary>
+    /// <summary>(K, size): one row a molecule. Written into libtorch's own memory, which is aligned: where an array of .NET's happens to lie, MKL sums in another order.</summary>
     private static Tensor Dense(ModalityInput[] inputs, int fingerprintSize, Device device)
     {
         int size = inputs[0] is ModalityInput.Vector first ? first.Values.Length : fingerprintSize;
-        float[] values = new float[inputs.Length * size];
+        Tensor dense = zeros(inputs.Length, size);
+        Span<float> values = MemoryMarshal.Cast<byte, float>(dense.bytes);
         for (int k = 0; k < inputs.Length; k++)
         {
-            Span<float> row = values.AsSpan(k * size, size);
+            Span<float> row = values.Slice(k * size, size);
             if (inputs[k] is ModalityInput.Fingerprint { Counts: var counts })
                 for (int b = 0; b < counts.Bits.Length; b++) row[counts.Bits[b]] = counts.Counts[b];
             else
                 ((ModalityInput.Vector)inputs[k]).Values.CopyTo(row);
         }
 
-        // A copy: the array itself, which the tensor would else be, lies at another alignment in every run, and libtorch's sums depend on it.
-        return tensor(values, device: device).view(inputs.Length, size).clone();
+        return dense.to(device);
     }
 }

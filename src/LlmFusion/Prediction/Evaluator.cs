@@ -80,6 +80,6 @@ public static class Evaluator
             predicted.Add(prediction.Values);
         }
 
-        return new EvaluationReport(count, count - truth.Count, Metrics.PerTarget([.. predictor.Targets.Select(t => t.Name)], truth, predicted));
+        return new EvaluationReport(count, count - truth.Count, Metrics.PerTarget([.. predictor.Targets.Select(t => t.Name)], truth, predicted, bootstrapSeed: 0));
     }
 }

@@ -28,12 +28,29 @@ public static class ModelCard
         foreach (ComparisonRow row in manifest.Metrics.Rows)
             card.AppendLine(string.Create(CultureInfo.InvariantCulture,
                 $"| {row.Split} | {row.Target} | {row.Predictor} | {row.Metrics.N} | {row.Metrics.Mae:G4} | {row.Metrics.Rmse:G4} | {row.Metrics.Mse:G4} | {row.Metrics.R2:F3} | {row.Unit} |"));
+        if (manifest.Metrics.Rows.Any(r => r.Metrics.Intervals is not null))
+        {
+            card.AppendLine().AppendLine($"95 % bootstrap intervals of `{Comparison.Model}` ({Bootstrap.Resamples.ToString("N0", CultureInfo.InvariantCulture)} resamples of the rows):").AppendLine();
+            card.AppendLine("| split | target | MAE | RMSE | MSE | R2 |").AppendLine("|---|---|---|---|---|---|");
+            foreach (ComparisonRow row in manifest.Metrics.Rows.Where(r => r.Predictor == Comparison.Model))
+                if (row.Metrics.Intervals is { } i)
+                    card.AppendLine($"| {row.Split} | {row.Target} | {Range(i.Mae)} | {Range(i.Rmse)} | {Range(i.Mse)} | {Range(i.R2)} |");
+        }
+
+        if (manifest.Environment is { } e)
+        {
+            card.AppendLine().AppendLine("## Computed with").AppendLine();
+            card.AppendLine($"LlmFusion {e.Program}, libtorch {e.Libtorch}, RDKit {e.Rdkit}, {e.Threads} threads on {e.Processor} ({e.Vectors}, {e.Device}). The same configuration, data and these give the same weights to the last bit.");
+        }
+
         card.AppendLine().AppendLine("## Use").AppendLine().AppendLine("```").AppendLine("./llmfusion predict --model THIS_FOLDER molecules.csv -o predictions.csv").AppendLine("```").AppendLine();
         card.AppendLine("The model is trustworthy only for molecules like those it was trained on. `config.yaml` holds the whole configuration, `llmfusion.json` what the program needs.");
         return card.ToString();
     }
 
-    private static string Describe(ModalityEntry entry) => entry switch
+    private static string Range(Interval i) => string.Create(CultureInfo.InvariantCulture, $"{i.Low:G4} to {i.High:G4}");
+
+    internal static string Describe(ModalityEntry entry) => entry switch
     {
         { Fingerprint: { } f } => $"Morgan fingerprint (radius {f.Radius}, {f.Size} {(f.Counts ? "counts" : "bits")})",
         { Columns: { } columns } => $"{entry.Name} (columns {string.Join(", ", columns.Select(c => c.Name))})",

@@ -60,6 +60,9 @@ public sealed record ModelManifest
     /// <summary>How it was trained.</summary>
     public required TrainingEntry Training { get; init; }
 
+    /// <summary>What it was trained with; null in folders of earlier versions.</summary>
+    public RunEnvironment? Environment { get; init; }
+
     /// <summary>Metrics beside the baselines, per split and target.</summary>
     public required Comparison Metrics { get; init; }
 
@@ -169,7 +172,11 @@ public sealed record TargetEntry(string Name, string Unit, double Mean, double D
 /// <param name="Train">Training rows.</param>
 /// <param name="Valid">Validation rows.</param>
 /// <param name="Test">Test rows.</param>
-public sealed record DataEntry(string Name, string SplitSha256, int Train, int Valid, int Test);
+public sealed record DataEntry(string Name, string SplitSha256, int Train, int Valid, int Test)
+{
+    /// <summary>Hash of the split, of what encoders read and of the targets: equal hashes train the same; null in folders of earlier versions.</summary>
+    public string? Sha256 { get; init; }
+}
 
 /// <summary>How the model was trained.</summary>
 /// <param name="Seed">Seed of weights, order and dropout.</param>

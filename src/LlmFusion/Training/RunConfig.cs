@@ -230,6 +230,12 @@ public sealed record RunConfig
     /// <summary>Whether ridge regression on count fingerprints is fitted beside, as a baseline.</summary>
     public bool RidgeBaseline { get; init; }
 
+    /// <summary>Minutes between checkpoints within an epoch, 0 for one after every step; ends of epochs and interruptions have theirs besides.</summary>
+    public double CheckpointMinutes { get; init; } = 10;
+
+    /// <summary>Whether the checkpoints of a finished run stay, so that it can be resumed with more epochs.</summary>
+    public bool KeepCheckpoints { get; init; }
+
     /// <summary>The modalities in stack order.</summary>
     public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. Modalities.Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
 
@@ -326,6 +332,7 @@ public sealed record RunConfig
         Require(EmaDecay is >= 0 and < 1, "ema_decay", EmaDecay, "0 up to, not including, 1");
         Require(EarlyStopping >= 1, "early_stopping", EarlyStopping, "at least 1");
         Require(ClipNorm >= 0, "clip_norm", ClipNorm, "0 or more");
+        Require(CheckpointMinutes is >= 0 and < 1e6, "checkpoint_minutes", CheckpointMinutes, "0 or more");
         Require(Device is "auto" or "cpu" or "cuda", "device", Device, "auto, cpu or cuda");
     }
 

@@ -21,9 +21,6 @@ public enum StopReason
     Cancelled,
 }
 
-/// <summary>The loss is no finite number any more.</summary>
-public sealed class TrainingDivergedException(string message) : Exception(message);
-
 /// <summary>One split as the network reads it.</summary>
 /// <param name="Rows">Rows of the data.</param>
 /// <param name="Inputs">What the network reads of each.</param>
@@ -49,86 +46,138 @@ public sealed class Trainer
     }
 
     /// <summary>Trains until the epochs are done, the validation loss stays, or the user stops.</summary>
-    /// <param name="model">A model with fresh weights; it is trained in place.</param>
+    /// <param name="model">A model with fresh weights, or those of the checkpoint; it is trained in place.</param>
     /// <param name="train">Training split.</param>
     /// <param name="valid">Validation split.</param>
-    /// <param name="checkpoint">Where to keep checkpoints.</param>
-    /// <param name="splitSha256">Identifies the data in the checkpoint.</param>
-    /// <param name="resumed">The state to go on from, with an optimiser that has it; null for a fresh start.</param>
+    /// <param name="checkpoint">Where to keep checkpoints; its parts are those that training changes.</param>
+    /// <param name="state">Where to begin, or to go on.</param>
     /// <param name="optimizer">The optimiser of the model's parameters.</param>
-    /// <param name="cancellation">Stops after the step under way.</param>
+    /// <param name="cancellation">Stops after the step under way, and keeps it in a checkpoint.</param>
     /// <param name="average">The average of the weights that is validated and saved; null: the weights themselves are.</param>
+    /// <exception cref="TrainingDivergedException">A loss, a gradient or a weight is not finite; the last good checkpoint is kept.</exception>
     public (TrainingState State, StopReason Reason) Train(TrainedModel model, SplitInputs train, SplitInputs valid, TrainingCheckpoint checkpoint,
-        string splitSha256, TrainingState? resumed, AdamW optimizer, CancellationToken cancellation, WeightAverage? average = null)
+        TrainingState state, AdamW optimizer, CancellationToken cancellation, WeightAverage? average = null)
     {
         BatchSampler sampler = new(train.Inputs.Select(i => i.TokenCount), _config.BatchSize * _config.Accumulate, _config.Seed);
         LearningRate rate = new(_config, sampler.BatchCount);
-        TrainingState state = resumed ?? new TrainingState(splitSha256, 0, 0, double.PositiveInfinity, rate.State, []);
-        rate.State = state.Plateau;
+        if (state.Plateau is { } plateau) rate.State = plateau;
+        StopReason reason = StopReason.Completed;
         model.Network.to(_device);
         while (state.Epoch < _config.Epochs)
         {
-            if (state.Epoch - state.Best >= _config.EarlyStopping) return (state, StopReason.EarlyStopping);
-            int epoch = state.Epoch + 1;
-            Stopwatch clock = Stopwatch.StartNew();
-            if (TrainEpoch(model, train, sampler, rate, optimizer, average, epoch, cancellation) is not { } trained) return (state, StopReason.Cancelled);
-            (double validLoss, double[] mae) = Validate(model, valid, average);
-            rate.EpochDone(validLoss);
-            bool best = validLoss < state.BestLoss;
-            EpochRecord record = new(epoch, trained.Loss, validLoss, trained.Rate, clock.Elapsed.TotalSeconds, trained.MoleculesPerSecond, mae);
-            state = state with
+            if (state.Epoch - state.Best >= _config.EarlyStopping)
             {
-                Epoch = epoch,
-                Best = best ? epoch : state.Best,
-                BestLoss = best ? validLoss : state.BestLoss,
-                Plateau = rate.State,
-                History = [.. state.History, record],
-            };
-            checkpoint.Save(model.Network, optimizer, state, average);
-            _observe(new EpochDone(record, _config.Targets, best));
+                reason = StopReason.EarlyStopping;
+                break;
+            }
+
+            (state, bool stopped) = TrainEpoch(model, train, sampler, rate, optimizer, average, checkpoint, state, cancellation);
+            if (stopped)
+            {
+                reason = StopReason.Cancelled;
+                break;
+            }
+
+            state = EndEpoch(model, valid, average, checkpoint, rate, state, sampler.BatchCount);
         }
 
-        return (state, StopReason.Completed);
+        Save(checkpoint, state);
+        return (state, reason);
     }
 
-    private (double Loss, double Rate, double MoleculesPerSecond)? TrainEpoch(TrainedModel model, SplitInputs train, BatchSampler sampler, LearningRate rate,
-        AdamW optimizer, WeightAverage? average, int epoch, CancellationToken cancellation)
+    /// <summary>The steps of an epoch that are not done yet; what was reached, and whether the user stopped it.</summary>
+    private (TrainingState State, bool Stopped) TrainEpoch(TrainedModel model, SplitInputs train, BatchSampler sampler, LearningRate rate,
+        AdamW optimizer, WeightAverage? average, TrainingCheckpoint checkpoint, TrainingState state, CancellationToken cancellation)
     {
-        // One seed per epoch: a resumed run draws the same dropout masks as an uninterrupted one.
-        manual_seed(unchecked(_config.Seed * 1_000_003L + epoch));
-        model.Network.train();
+        int epoch = state.Epoch + 1;
         IReadOnlyList<int[]> batches = sampler.Epoch(epoch);
-        double lossSum = 0, learningRate = 0;
-        int seen = 0;
+        TimeSpan interval = TimeSpan.FromMinutes(_config.CheckpointMinutes);
         Stopwatch clock = Stopwatch.StartNew();
-        for (int step = 0; step < batches.Count; step++)
+        double before = state.Seconds;
+        model.Network.train();
+        while (state.Step < batches.Count)
         {
-            if (cancellation.IsCancellationRequested) return null;
-            learningRate = rate.At((long)(epoch - 1) * batches.Count + step);
-            double loss = TrainStep(model, train, batches[step], optimizer, average, learningRate);
-            if (!double.IsFinite(loss))
-                throw new TrainingDivergedException($"epoch {epoch}, step {step + 1}: the loss is {loss}; a lower --learning-rate may help. Checkpoints of earlier epochs are kept. Rows of the batch: {string.Join(", ", batches[step].Take(10).Select(i => train.Rows[i].Sample!.Id))}");
-            lossSum += loss * batches[step].Length;
-            seen += batches[step].Length;
-            _observe(new StepDone(epoch, step + 1, batches.Count, _config.Epochs, lossSum / seen, learningRate, seen / clock.Elapsed.TotalSeconds));
+            int[] rows = batches[state.Step];
+            double learningRate = rate.At((long)(epoch - 1) * batches.Count + state.Step);
+            manual_seed(SeedOf(_config.Seed, epoch, state.Step)).Dispose();
+            double loss = Backward(model, train, rows);
+            double? norm = _config.ClipNorm > 0 ? optimizer.GradientNorm() : null;
+            if (!double.IsFinite(loss) || !double.IsFinite(norm ?? 0))
+            {
+                throw new TrainingDivergedException(epoch, state.Step + 1, [.. rows.Select(i => train.Rows[i].Sample!.Id)],
+                    double.IsFinite(loss) ? $"the gradient is not finite (loss {loss:G4}, learning rate {learningRate:G3})" : $"the loss is {loss} (learning rate {learningRate:G3})");
+            }
+
+            // Here the weights are still those of the last step, and known to give a finite loss: what is kept can be gone on from.
+            if (cancellation.IsCancellationRequested)
+            {
+                model.Network.zero_grad(set_to_none: true);
+                return (state, true);
+            }
+
+            if (checkpoint.IsDue(interval)) Save(checkpoint, state);
+            optimizer.Step(learningRate, ClipScale(norm));
+            average?.Update();
+            model.Network.zero_grad(set_to_none: true);
+            state = state with { Step = state.Step + 1, LossSum = state.LossSum + loss * rows.Length, Rows = state.Rows + rows.Length, Seconds = before + clock.Elapsed.TotalSeconds };
+            _observe(new StepDone(epoch, state.Step, batches.Count, _config.Epochs, state.LossSum / state.Rows, learningRate, state.Rows / state.Seconds, loss, norm));
         }
 
-        return (lossSum / seen, learningRate, seen / clock.Elapsed.TotalSeconds);
+        return (state, false);
     }
 
-    private double TrainStep(TrainedModel model, SplitInputs train, int[] rows, AdamW optimizer, WeightAverage? average, double learningRate)
+    /// <summary>Validates, keeps the best weights, and makes the state one between epochs.</summary>
+    private TrainingState EndEpoch(TrainedModel model, SplitInputs valid, WeightAverage? average, TrainingCheckpoint checkpoint, LearningRate rate, TrainingState state, int steps)
     {
-        double total = _objective.TotalWeight(train, rows), loss = 0;
-        // The gradients of the parts add up to that of the whole step.
-        foreach (int[] part in rows.Chunk(_config.BatchSize)) loss += Backward(model, train, part, total);
-        if (double.IsFinite(loss))
+        int epoch = state.Epoch + 1;
+        Stopwatch clock = Stopwatch.StartNew();
+        (double validLoss, double[] mae) = Validate(model, valid, average);
+        if (!double.IsFinite(validLoss)) throw new TrainingDivergedException(epoch, steps, [], $"the validation loss is {validLoss}");
+        bool best = validLoss < state.BestLoss;
+        if (best) checkpoint.SaveBest(model.Network, epoch, average);
+        EpochRecord record = new(epoch, state.LossSum / state.Rows, validLoss, rate.At((long)epoch * steps - 1), state.Seconds + clock.Elapsed.TotalSeconds, state.Rows / state.Seconds, mae);
+        rate.EpochDone(validLoss);
+        state = state with
         {
-            optimizer.Step(learningRate, ClipScale(optimizer));
-            average?.Update();
-        }
+            Epoch = epoch,
+            Step = 0,
+            LossSum = 0,
+            Rows = 0,
+            Seconds = 0,
+            Best = best ? epoch : state.Best,
+            BestLoss = best ? validLoss : state.BestLoss,
+            Plateau = rate.State,
+            History = [.. state.History, record],
+        };
+        _observe(new EpochDone(record, _config.Targets, best));
+        // An epoch shorter than its checkpoint's writing is not worth one: it is done again after a crash.
+        if (checkpoint.IsCheap || _config.CheckpointMinutes == 0) Save(checkpoint, state);
+        return state;
+    }
 
-        model.Network.zero_grad(set_to_none: true);
-        return loss;
+    private void Save(TrainingCheckpoint checkpoint, TrainingState state)
+    {
+        if (checkpoint.Save(state) is { } written) _observe(new CheckpointWritten(state.Epoch + 1, state.Step, written.Seconds, written.Bytes));
+    }
+
+    /// <summary>Each step draws its own random numbers (SplitMix64 of run, epoch and step), so that none of them hangs on where a run was resumed.</summary>
+    private static long SeedOf(int seed, int epoch, int step)
+    {
+        ulong x = unchecked(((ulong)(uint)seed * 0xD1342543DE82EF95UL) ^ ((ulong)(uint)epoch << 32) ^ (uint)step);
+        unchecked
+        {
+            x += 0x9E3779B97F4A7C15UL;
+            x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9UL;
+            x = (x ^ (x >> 27)) * 0x94D049BB133111EBUL;
+            return (long)(x ^ (x >> 31));
+        }
+    }
+
+    /// <summary>The loss of a step's rows, in parts of the batch size; the gradients of the parts add up to that of the step and are left at the parameters.</summary>
+    private double Backward(TrainedModel model, SplitInputs train, int[] rows)
+    {
+        double total = _objective.TotalWeight(train, rows);
+        return rows.Chunk(_config.BatchSize).Sum(part => Backward(model, train, part, total));
     }
 
     private double Backward(TrainedModel model, SplitInputs train, int[] rows, double totalWeight)
@@ -142,7 +191,7 @@ public sealed class Trainer
     }
 
     /// <summary>As <c>torch.nn.utils.clip_grad_norm_</c> scales gradients, which the optimiser does on its way.</summary>
-    private double ClipScale(AdamW optimizer) => _config.ClipNorm > 0 ? Math.Min(1, _config.ClipNorm / (optimizer.GradientNorm() + 1e-6)) : 1;
+    private double ClipScale(double? norm) => norm is { } known ? Math.Min(1, _config.ClipNorm / (known + 1e-6)) : 1;
 
     /// <summary>The loss in scaled units, as in training, and the MAE of each target in its unit.</summary>
     private (double Loss, double[] Mae) Validate(TrainedModel model, SplitInputs valid, WeightAverage? average)

@@ -46,9 +46,10 @@ public sealed record Substituted(string Text) : TrainingEvent;
 /// <param name="Embeddings">Sequences that frozen encoders computed, and those that the store had.</param>
 /// <param name="Parameters">Trained and frozen parameters of each part of the network.</param>
 /// <param name="FirstEpoch">1, or where a resumed run goes on.</param>
+/// <param name="FirstStep">Steps of that epoch that are done already.</param>
 public sealed record RunStarted(
     string Data, int Train, int Valid, int Test, IReadOnlyList<RowError> Refused, IReadOnlyDictionary<string, int> Missing, IReadOnlyDictionary<Modality, Truncation> Truncated,
-    (long Computed, long Found) Embeddings, IReadOnlyList<PartParameters> Parameters, int FirstEpoch) : TrainingEvent;
+    (long Computed, long Found) Embeddings, IReadOnlyList<PartParameters> Parameters, int FirstEpoch, int FirstStep) : TrainingEvent;
 
 /// <summary>One optimiser step is done.</summary>
 /// <param name="Epoch">Epoch, counted from 1.</param>
@@ -58,7 +59,21 @@ public sealed record RunStarted(
 /// <param name="Loss">Mean training loss of the epoch so far, in scaled units.</param>
 /// <param name="LearningRate">The step's learning rate.</param>
 /// <param name="MoleculesPerSecond">Rate over the epoch so far.</param>
-public sealed record StepDone(int Epoch, int Step, int Steps, int Epochs, double Loss, double LearningRate, double MoleculesPerSecond) : TrainingEvent;
+/// <param name="BatchLoss">Training loss of the step's batch, in scaled units.</param>
+/// <param name="GradientNorm">Norm of the gradient before clipping; null where gradients are not clipped.</param>
+public sealed record StepDone(
+    int Epoch, int Step, int Steps, int Epochs, double Loss, double LearningRate, double MoleculesPerSecond, double BatchLoss, double? GradientNorm) : TrainingEvent;
+
+/// <summary>A checkpoint is on the disk.</summary>
+/// <param name="Epoch">Epoch that it goes on with, counted from 1.</param>
+/// <param name="Step">Steps of that epoch that are done.</param>
+/// <param name="Seconds">What writing took.</param>
+/// <param name="Bytes">Its size.</param>
+public sealed record CheckpointWritten(int Epoch, int Step, double Seconds, long Bytes) : TrainingEvent;
+
+/// <summary>Something about the run that its user should know.</summary>
+/// <param name="Text">A sentence.</param>
+public sealed record RunNote(string Text) : TrainingEvent;
 
 /// <summary>One epoch is done and validated.</summary>
 /// <param name="Record">What the log says of it.</param>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using LlmFusion.Chemistry;
@@ -29,28 +30,44 @@ public static class TrainingRun
     /// <summary>Name of the complete configuration in a model folder.</summary>
     public const string ConfigFile = "config.yaml";
 
-    private const string LogFile = "training-log.csv";
+    /// <summary>Name of the report in a model folder.</summary>
+    public const string ReportFile = "report.html";
 
     /// <summary>Runs a configuration.</summary>
     /// <param name="config">What to do.</param>
     /// <param name="output">The model folder; created where it is missing, refused where it already holds a model.</param>
     /// <param name="resume">Go on from the folder's last checkpoint.</param>
     /// <param name="observe">Receives what happens.</param>
-    /// <param name="cancellation">Stops after the step under way; the best model so far is written.</param>
+    /// <param name="cancellation">Stops after the step under way, which is kept in a checkpoint; the best model so far is written.</param>
     /// <param name="hub">Where pretrained models come from; null: as Hugging Face's variables say.</param>
+    /// <param name="overwrite">Replace an earlier run in the folder, once the data of this one is read.</param>
+    /// <param name="acceptChanges">Resume though settings of the optimisation differ from the checkpoint's.</param>
     /// <exception cref="BadRowsException">The data holds rows that cannot be used, and they were not to be skipped.</exception>
-    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null)
+    /// <exception cref="RunStoppedException">The user stopped it before there was a model to write.</exception>
+    /// <exception cref="TrainingDivergedException">A loss, a gradient or a weight is not finite; the last good checkpoint is kept.</exception>
+    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null,
+        bool overwrite = false, bool acceptChanges = false)
     {
         config.Check();
         Device device = ComputeDevice.Resolve(config.Device);
-        TrainingCheckpoint checkpoint = new(output);
-        Prepare(output, checkpoint, resume);
+        using RunFolder folder = RunFolder.Open(output, resume, overwrite);
+        TrainingCheckpoint checkpoint = folder.Checkpoint;
+        TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.ReadState() : null;
         config = new RunEncoders(config, hub, observe, cancellation).Pinned();
         RunEncoders encoders = new(config, hub, observe, cancellation);
         Dictionary<Modality, FrozenEncoder> pretrained = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
         config = config with { Targets = [.. splits.Targets] };
         _ = Objective.Of(config); // a weight of what is no target, before anything is computed
+        RunEnvironment environment = RunEnvironment.Current(device);
+        List<string> notes = [];
+        if (resumed is not null)
+        {
+            notes.AddRange(ResumeRules.Check(resumed.Config, config, acceptChanges));
+            if (environment.DifferencesFrom(resumed.Environment) is { Count: > 0 } other)
+                notes.Add($"{string.Join(", ", other)}: the model may differ in its last bits from that of an uninterrupted run");
+        }
+
         RepresentationOptions representation = RepresentationOf(config);
         RequireColumns(representation, splits);
         Dictionary<string, PreparedRows> prepared = [];
@@ -65,7 +82,7 @@ public static class TrainingRun
         foreach (string part in new[] { Parts.Train, Parts.Valid })
             if (prepared[part].Rows.Count == 0) throw new InvalidDataException($"{splits.Name}: the {part} split has no rows, expected at least one");
 
-        Directory.CreateDirectory(output);
+        folder.Clear();
         AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
         manual_seed(~config.Seed); // random encoders begin with other numbers than the model
         using EmbeddingStore? store = config.Store && pretrained.Count > 0 ? EmbeddingStore.Open() : null;
@@ -79,24 +96,35 @@ public static class TrainingRun
         (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
         if (config.Tune == TuneMode.Lora) LowRankAdapters.Add(llm, config.Lora());
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
-        string dataSha256 = DataHash(splits, encoder);
+        string dataSha256 = DataHash(splits, encoder, prepared);
+        model.Network.to(device); // first: what is moved may be another object, and state is resumed where its parameter lies
         using AdamW optimizer = new(Tuning.Apply(model.Network, config));
         using WeightAverage? average = config.EmaDecay > 0 ? new WeightAverage(optimizer.Groups.SelectMany(g => g.Parameters), config.EmaDecay) : null;
-        TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, dataSha256, average) : null;
+        checkpoint.Parts = [CheckpointPart.Of(model.Network), CheckpointPart.Of(optimizer), .. average is null ? (IEnumerable<CheckpointPart>)[] : [CheckpointPart.Of(average)]];
+        if (resumed is not null && resumed.DataSha256 != dataSha256)
+            throw new InvalidDataException($"{output}: the checkpoint belongs to other data, vectors or frozen encoders (hash {resumed.DataSha256}), got {dataSha256}: a run resumes with what it began with");
+        if (resumed is not null) checkpoint.Load(resumed);
 
         IReadOnlyList<PartParameters> parameters = Tuning.Count(model.Network, encoder.Frozen);
-        observe(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
-            refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1));
-        using TrainingLog log = new(Path.Combine(output, LogFile), config.Targets, resumed?.History ?? []);
-        Trainer trainer = new(config, e =>
+        using RunLogs logs = new(output, config.Targets, resumed);
+        void Tell(TrainingEvent happened)
         {
-            if (e is EpochDone done) log.Add(done.Record);
-            observe(e);
-        });
-        (TrainingState state, StopReason reason) = trainer.Train(model, inputs[Parts.Train], inputs[Parts.Valid], checkpoint, dataSha256, resumed, optimizer, cancellation, average);
-        if (state.Best == 0) throw new OperationCanceledException("stopped before the first epoch was done: there is no model to write");
+            logs.Write(happened);
+            observe(happened);
+        }
 
-        checkpoint.LoadBest(model.Network);
+        foreach (string note in notes) Tell(new RunNote(note));
+        Tell(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
+            refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1, resumed?.Step ?? 0));
+        TrainingState begin = (resumed ?? new TrainingState { DataSha256 = dataSha256, Config = [], Environment = environment }) with { Config = ResumeRules.ToJson(config), Environment = environment };
+        (TrainingState state, StopReason reason) = Train(new Trainer(config, Tell), model, inputs, checkpoint, begin, optimizer, average, logs, cancellation);
+        if (state.Best == 0)
+        {
+            logs.Ended(state, reason, null);
+            throw new RunStoppedException($"stopped before the first epoch was done, so there is no model yet; go on with: ./llmfusion train --resume {output}");
+        }
+
+        checkpoint.LoadBest(model.Network, state.Best);
         if (config.LoraMerge) LowRankAdapters.Merge(model.Network.Fusion.Llm);
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
         (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
@@ -113,29 +141,47 @@ public static class TrainingRun
             ModalityEncoding = config.ModalityEncoding,
             WeightsSha256 = sha256,
             Targets = [.. splits.Targets.Select((t, i) => new TargetEntry(t, units[i], scaler.Means[i], scaler.Deviations[i], scaler.Kinds[i]))],
-            Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count),
+            Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count) { Sha256 = dataSha256 },
+            Environment = environment,
             Training = new TrainingEntry(config.Seed, state.Best, state.Epoch, state.BestLoss, state.History.Sum(h => h.Seconds), parameters.Sum(p => p.Trained), config.Tune),
             Metrics = metrics,
         });
         AtomicFile.Write(Path.Combine(output, "README.md"), ModelCard.Of(manifest, config));
-        if (reason != StopReason.Cancelled) checkpoint.Delete();
+        AtomicFile.Write(Path.Combine(output, ReportFile), RunReport.Of(manifest, config, state, reason, parameters, [.. plots.OrderBy(p => !p.EndsWith("learning-curve.png", StringComparison.Ordinal)).Select(p => Path.ChangeExtension(p, ".svg"))]));
+        logs.Ended(state, reason, metrics);
+        if (reason != StopReason.Cancelled && !config.KeepCheckpoints) checkpoint.Delete();
         return new TrainingSummary(manifest, reason, output, plots);
     }
 
-    private static void Prepare(string output, TrainingCheckpoint checkpoint, bool resume)
+    private static (TrainingState State, StopReason Reason) Train(Trainer trainer, TrainedModel model, IReadOnlyDictionary<string, SplitInputs> inputs,
+        TrainingCheckpoint checkpoint, TrainingState begin, AdamW optimizer, WeightAverage? average, RunLogs logs, CancellationToken cancellation)
     {
-        bool finished = File.Exists(Path.Combine(output, TrainedModel.ManifestFile));
-        if (resume && !checkpoint.Exists)
-            throw new InvalidDataException(finished ? $"{output}: this run is finished, there is nothing to resume" : $"{output}: holds no checkpoint to resume from");
-        if (!resume && (finished || checkpoint.Exists))
-            throw new InvalidDataException($"{output}: already holds a {(finished ? "model" : "run")}; give another folder{(checkpoint.Exists ? ", or --resume to go on with it" : "")}");
+        try
+        {
+            return trainer.Train(model, inputs[Parts.Train], inputs[Parts.Valid], checkpoint, begin, optimizer, cancellation, average);
+        }
+        catch (TrainingDivergedException e)
+        {
+            logs.Diverged(e);
+            throw;
+        }
     }
 
-    /// <summary>What a resumed run must find unchanged: the split, and what frozen encoders and vector files make of it.</summary>
-    private static string DataHash(DataSplits splits, InputEncoder encoder)
+    /// <summary>What a resumed run must find unchanged: the split, what the network reads of it, its targets, and the frozen encoders.</summary>
+    private static string DataHash(DataSplits splits, InputEncoder encoder, IReadOnlyDictionary<string, PreparedRows> prepared)
     {
-        string[] others = [.. encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256), .. encoder.Tuned.Values.Select(t => t.Origin.FilesSha256), .. encoder.Representation.Vectors.Values.Select(v => v.Sha256)];
-        return others.Length == 0 ? splits.Sha256 : Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', others.Prepend(splits.Sha256)))));
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string line in encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256).Concat(encoder.Tuned.Values.Select(t => t.Origin.FilesSha256)).Concat(encoder.Representation.Vectors.Values.Select(v => v.Sha256)).Prepend(splits.Sha256))
+            hash.AppendData(Encoding.UTF8.GetBytes(line + "\n"));
+        foreach (string part in new[] { Parts.Train, Parts.Valid })
+            foreach ((DataRow row, Representations read) in prepared[part].Rows.Zip(prepared[part].Representations))
+            {
+                hash.AppendData(MemoryMarshal.AsBytes<float>(row.Sample!.Targets));
+                if (read.Text is { } text) hash.AppendData(Encoding.UTF8.GetBytes(text + "\n"));
+                foreach (float[] numbers in read.Numbers.OrderBy(n => n.Key.Name, StringComparer.Ordinal).Select(n => n.Value)) hash.AppendData(MemoryMarshal.AsBytes<float>(numbers));
+            }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private static RepresentationOptions RepresentationOf(RunConfig config)
@@ -199,9 +245,9 @@ public static class TrainingRun
             if (!inputs.TryGetValue(part, out SplitInputs? split) || split.Rows.Count == 0) continue;
             if (part == Parts.Train) split = Sample(split, config.Seed);
             float[][] predicted = model.Predict(split.Inputs, config.BatchSize * 4, device);
-            metrics = metrics.With(part, Comparison.Model, targets, units, split.Targets, predicted)
-                .With(part, Comparison.Constant, targets, units, split.Targets, constant.Predict(split.Rows.Count));
-            if (ridge is not null) metrics = metrics.With(part, Comparison.Ridge, targets, units, split.Targets, ridge.Predict(Counts(split)));
+            metrics = metrics.With(part, Comparison.Model, targets, units, split.Targets, predicted, config.Seed)
+                .With(part, Comparison.Constant, targets, units, split.Targets, constant.Predict(split.Rows.Count), config.Seed);
+            if (ridge is not null) metrics = metrics.With(part, Comparison.Ridge, targets, units, split.Targets, ridge.Predict(Counts(split)), config.Seed);
             bool last = part == (inputs.ContainsKey(Parts.Test) && inputs[Parts.Test].Rows.Count > 0 ? Parts.Test : Parts.Valid);
             if (!last) continue;
             for (int t = 0; t < targets.Count; t++)

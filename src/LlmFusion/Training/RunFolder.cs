@@ -1,0 +1,98 @@
+using LlmFusion.Prediction;
+
+namespace LlmFusion.Training;
+
+/// <summary>A run was stopped by its user before there was a model to write; what was computed is in its checkpoint.</summary>
+public sealed class RunStoppedException(string message) : OperationCanceledException(message);
+
+/// <summary>The output folder of a run, for one run at a time.</summary>
+public sealed class RunFolder : IDisposable
+{
+    // What a run writes; the manifest first, so that a folder half emptied is no model.
+    private static readonly string[] Written =
+    [
+        TrainedModel.ManifestFile, "checkpoints", "model.safetensors", "encoders", "plots", "README.md", TrainingRun.ConfigFile, TrainingRun.ReportFile,
+        RunLogs.CsvFile, RunLogs.EventsFile, RunLogs.TensorBoardFolder,
+    ];
+
+    private readonly FileStream _lock;
+    private readonly bool _created, _overwrite;
+
+    private RunFolder(string path, TrainingCheckpoint checkpoint, FileStream held, bool created, bool overwrite)
+    {
+        FullName = path;
+        Checkpoint = checkpoint;
+        (_lock, _created, _overwrite) = (held, created, overwrite);
+    }
+
+    /// <summary>The folder, as the user named it.</summary>
+    public string FullName { get; }
+
+    /// <summary>Its checkpoints.</summary>
+    public TrainingCheckpoint Checkpoint { get; }
+
+    /// <summary>Makes sure that a run can begin or go on here: writable, not another run's, not finished.</summary>
+    /// <param name="path">The folder; created where it is missing.</param>
+    /// <param name="resume">Whether a run is to go on.</param>
+    /// <param name="overwrite">Whether an earlier run may be replaced.</param>
+    /// <exception cref="InvalidDataException">The folder is not fit; the message says what to do.</exception>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public static RunFolder Open(string path, bool resume, bool overwrite)
+    {
+        TrainingCheckpoint checkpoint = new(path);
+        bool finished = File.Exists(Path.Combine(path, TrainedModel.ManifestFile)), created = !Directory.Exists(path);
+        if (resume && !checkpoint.Exists && finished)
+            throw new InvalidDataException($"{path}: this run is finished and its checkpoints are removed, there is nothing to resume; train longer in a new run with --epochs, and --keep-checkpoints where it shall be extended later");
+        if (resume && !checkpoint.Exists && !File.Exists(Path.Combine(path, TrainingRun.ConfigFile)))
+            throw new InvalidDataException($"{path}: holds no run to resume");
+        if (!resume && !overwrite && (finished || checkpoint.Exists))
+            throw new InvalidDataException($"{path}: already holds a {(finished ? "model" : "run")}; give another folder{(checkpoint.Exists ? ", --resume to go on with it" : "")}, or --overwrite to replace it");
+
+        FileStream held = Lock(path);
+        if (resume)
+        {
+            checkpoint.RemoveUnfinished();
+            foreach (string file in Directory.GetFiles(path, "*.tmp").Concat(Directory.GetFiles(path, "*.part"))) File.Delete(file);
+        }
+
+        return new RunFolder(path, checkpoint, held, created, overwrite && (finished || checkpoint.Exists));
+    }
+
+    /// <summary>Removes the run that is to be replaced; called when the new one is sure to begin.</summary>
+    public void Clear()
+    {
+        if (!_overwrite) return;
+        Checkpoint.Delete();
+        foreach (string path in Written.Select(name => Path.Combine(FullName, name)))
+        {
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            else File.Delete(path);
+        }
+    }
+
+    /// <summary>Lets another run in; a folder made for nothing is removed.</summary>
+    public void Dispose()
+    {
+        _lock.Dispose();
+        if (_created && Directory.Exists(FullName) && !Directory.EnumerateFileSystemEntries(FullName).Any()) Directory.Delete(FullName);
+    }
+
+    /// <summary>The kernel's lock, which no killed process can leave behind.</summary>
+    private static FileStream Lock(string path)
+    {
+        string file = Path.Combine(path, "run.lock");
+        try
+        {
+            Directory.CreateDirectory(path);
+            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException e) when (File.Exists(file))
+        {
+            throw new InvalidDataException($"{path}: another process trains in this folder; wait for it or stop it", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"{path}: cannot be written ({e.Message}); expected a folder to write the model to", e);
+        }
+    }
+}
