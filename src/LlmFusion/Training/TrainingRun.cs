@@ -80,6 +80,7 @@ public static class TrainingRun
         if (config.Tune == TuneMode.Lora) LowRankAdapters.Add(llm, config.Lora());
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
         string dataSha256 = DataHash(splits, encoder);
+        model.Network.to(device); // first: what is moved may be another object, and state is resumed where its parameter lies
         using AdamW optimizer = new(Tuning.Apply(model.Network, config));
         using WeightAverage? average = config.EmaDecay > 0 ? new WeightAverage(optimizer.Groups.SelectMany(g => g.Parameters), config.EmaDecay) : null;
         TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.Resume(model.Network, optimizer, dataSha256, average) : null;
