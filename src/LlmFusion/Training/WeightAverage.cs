@@ -32,12 +32,13 @@ public sealed class WeightAverage : IDisposable
     public void Update()
     {
         using IDisposable noGrad = no_grad();
+        using DisposeScope scope = NewDisposeScope(); // of what in-place operations return
         double decay = Math.Min(_decay, (1.0 + _steps) / (10 + _steps));
         _steps++;
         foreach ((string name, Parameter value) in _parameters)
         {
             if (_averages.TryGetValue(name, out Tensor? average)) average.lerp_(value, 1 - decay);
-            else _averages[name] = value.detach().clone().DetachFromDisposeScope();
+            else _averages[name] = value.clone().DetachFromDisposeScope();
         }
     }
 
@@ -85,9 +86,10 @@ public sealed class WeightAverage : IDisposable
             _of = of;
             if (of._averages.Count == 0) return;
             using IDisposable noGrad = no_grad();
+            using DisposeScope scope = NewDisposeScope(); // of what in-place operations return
             foreach ((string name, Parameter value) in of._parameters)
             {
-                _weights.Add(value.detach().clone().DetachFromDisposeScope());
+                _weights.Add(value.clone().DetachFromDisposeScope());
                 value.copy_(of._averages[name]);
             }
         }
@@ -95,6 +97,7 @@ public sealed class WeightAverage : IDisposable
         public void Dispose()
         {
             using IDisposable noGrad = no_grad();
+            using DisposeScope scope = NewDisposeScope(); // of what in-place operations return
             foreach (((_, Parameter value), Tensor weight) in _of._parameters.Zip(_weights))
             {
                 value.copy_(weight);

@@ -42,6 +42,21 @@ public sealed class WeightAverageTests : IDisposable
     }
 
     [Fact]
+    public void Live_tensors_do_not_grow_over_steps_and_uses()
+    {
+        using WeightAverage average = new([("w", _weight)], 0.9);
+        average.Update();
+        long before = LlmFusion.Transformers.Tests.LiveTensors.Count();
+        for (int step = 0; step < 5; step++)
+        {
+            average.Update();
+            average.Use().Dispose();
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
+    }
+
+    [Fact]
     public void A_saved_state_goes_on_as_if_nothing_had_been_and_another_is_refused()
     {
         using WeightAverage whole = new([("w", _weight)], 0.9), cut = new([("w", _weight)], 0.9), gone = new([("w", _weight)], 0.9);
