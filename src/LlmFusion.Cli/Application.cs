@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using LlmFusion.Cli.Commands;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Distributed;
 
 namespace LlmFusion.Cli;
 
@@ -17,6 +18,9 @@ internal static class Application
         Recursive = true,
     };
 
+    /// <summary>In which the first process ends the job where all of them failed alike.</summary>
+    private static readonly TimeSpan HeadStart = TimeSpan.FromSeconds(3);
+
     /// <summary>Runs one command; returns its <see cref="ExitCode"/>.</summary>
     public static Task<int> RunAsync(string[] args, TextWriter output, TextWriter error) => RunAsync(Commands(), args, output, error);
 
@@ -25,8 +29,11 @@ internal static class Application
     {
         // A SMILES may begin with '@' or '-': no response files, no bundled letters.
         ParseResult parse = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
+        // Of several processes that train together the first talks; what all of them find wrong is told once.
+        bool first = Launch.Current is not { Rank: > 0 };
+        if (!first) output = TextWriter.Null;
         if (parse.Action is ParseErrorAction)
-            return Refuse(parse, error);
+            return Refuse(parse, first ? error : TextWriter.Null);
 
         using var stop = new CancellationTokenSource();
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
@@ -37,7 +44,7 @@ internal static class Application
                 new InvocationConfiguration
                 {
                     Output = output,
-                    Error = error,
+                    Error = first ? error : TextWriter.Null,
                     EnableDefaultExceptionHandler = false,
                     ProcessTerminationTimeout = null,
                 },
@@ -45,19 +52,22 @@ internal static class Application
         }
         catch (UsageException e)
         {
+            if (!first) return ExitCode.WrongUse;
             error.WriteLine($"error: {e.Message}");
             error.WriteLine(SeeHelp(parse));
             return ExitCode.WrongUse;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            error.WriteLine("error: stopped before the work was done");
-            return ExitCode.Failed;
+            if (first) error.WriteLine("error: stopped before the work was done");
+            return EndJob(ExitCode.Failed);
         }
         catch (Exception e)
         {
-            error.WriteLine(parse.GetValue(Debug) ? e.ToString() : Message(e));
-            return ExitCode.Failed;
+            if (!first) Thread.Sleep(HeadStart);
+            string message = parse.GetValue(Debug) ? e.ToString() : Message(e);
+            error.WriteLine(first ? message : $"process {Launch.Current!.Rank}: {message}");
+            return EndJob(ExitCode.Failed);
         }
 
         void Stop(PosixSignalContext signal)
@@ -68,6 +78,13 @@ internal static class Application
             error.WriteLine("Stopping... (once more to stop at once)");
             stop.Cancel();
         }
+    }
+
+    /// <summary>The others would wait for this process for ever.</summary>
+    private static int EndJob(int code)
+    {
+        ProcessGroup.AbortIfJoined(code);
+        return code;
     }
 
     /// <summary>Every command.</summary>

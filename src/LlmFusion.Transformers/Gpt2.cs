@@ -304,6 +304,9 @@ public sealed class Gpt2 : LanguageModel
     public override bool HasTokenEmbedding => tokens is not null;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<nn.Module> Blocks => [.. blocks];
+
+    /// <inheritdoc/>
     public override JsonObject ConfigJson() => Config.ToJson();
 
     /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
@@ -339,7 +342,7 @@ public sealed class Gpt2 : LanguageModel
         Tensor x = Embed(inputIds, inputsEmbeds, positionIds, addPositions);             // (N, L, d)
         Tensor? mask = attentionMask is null ? null : Attention.CausalMask(attentionMask); // (N, 1, L, L)
         foreach (Gpt2Block block in blocks)
-            x = block.forward(x, mask);
+            x = block.forward(BackwardProgress.Before(block, x), mask);
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 

@@ -126,6 +126,9 @@ public sealed class Granite : LanguageModel
     /// <inheritdoc/>
     public override bool HasTokenEmbedding => tokens is not null;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<nn.Module> Blocks => [.. layers];
+
     /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tokenEmbedding">False leaves the token table out.</param>
@@ -152,7 +155,7 @@ public sealed class Granite : LanguageModel
         Tensor x = Embed(inputIds, inputsEmbeds);                                        // (N, L, d)
         (Tensor? mask, Rotation? rotary) = Llama.Prepare(x, Config.Llama, attentionMask, positionIds, addPositions);
         foreach (LlamaLayer layer in layers)
-            x = layer.Forward(x, mask, rotary);
+            x = layer.Forward(BackwardProgress.Before(layer, x), mask, rotary);
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 

@@ -59,6 +59,9 @@ public abstract class LanguageModel : Transformer
     /// <summary>Whether the model can read token ids.</summary>
     public abstract bool HasTokenEmbedding { get; }
 
+    /// <summary>The layers that follow one another, first to last; <see cref="BackwardProgress"/> names them.</summary>
+    public abstract IReadOnlyList<nn.Module> Blocks { get; }
+
     /// <summary>The last hidden state, after the final normalization.</summary>
     /// <param name="inputIds">(N, L) token ids, or null if embeddings are given.</param>
     /// <param name="inputsEmbeds">(N, L, d) embeddings in the tokens' place, or null.</param>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Distributed;
 using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 using TorchSharp;
@@ -36,13 +37,16 @@ public sealed class Trainer
     private readonly RunConfig _config;
     private readonly Device _device;
     private readonly Action<TrainingEvent> _observe;
+    private readonly ProcessGroup _group;
 
     /// <param name="config">A checked configuration.</param>
     /// <param name="observe">Receives what happens.</param>
-    public Trainer(RunConfig config, Action<TrainingEvent> observe)
+    /// <param name="group">The processes that train together, each on its share of every batch; null: this one alone.</param>
+    public Trainer(RunConfig config, Action<TrainingEvent> observe, ProcessGroup? group = null)
     {
         _config = config;
-        _device = ComputeDevice.Resolve(config.Device);
+        _group = group ?? ProcessGroup.Alone;
+        _device = ComputeDevice.Resolve(config.Device, _group.LocalRank);
         _observe = observe;
     }
 
@@ -63,12 +67,16 @@ public sealed class Trainer
         TrainingState state = resumed ?? new TrainingState(splitSha256, 0, 0, double.PositiveInfinity, new LearningRate.Plateau(), []);
         rate.State = state.Plateau;
         model.Network.to(_device);
+        using GradientSync sync = new(_group, optimizer.Groups.SelectMany(g => g.Parameters).Select(p => p.Value), model.Network.Fusion.Llm.Blocks);
         while (state.Epoch < _config.Epochs)
         {
             if (state.Epoch - state.Best >= _config.EarlyStopping) return (state, StopReason.EarlyStopping);
             int epoch = state.Epoch + 1;
             Stopwatch clock = Stopwatch.StartNew();
-            if (TrainEpoch(model, train, sampler, rate, optimizer, epoch, cancellation) is not { } trained) return (state, StopReason.Cancelled);
+            // Equal sums leave equal weights; different processors may round differently all the same.
+            _group.Broadcast(model.Network.state_dict().Values);
+            if (TrainEpoch(model, train, sampler, rate, optimizer, sync, epoch, cancellation) is not { } trained) return (state, StopReason.Cancelled);
+            if (_group.Size > 1) _observe(new EpochSynchronised(epoch, _group.Size, _group.TakeSecondsInSums(), clock.Elapsed.TotalSeconds));
             (double validLoss, double[] mae) = Validate(model, valid);
             rate.EpochDone(validLoss);
             bool best = validLoss < state.BestLoss;
@@ -81,7 +89,7 @@ public sealed class Trainer
                 Plateau = rate.State,
                 History = [.. state.History, record],
             };
-            checkpoint.Save(model.Network, optimizer, state);
+            if (_group.IsFirst) checkpoint.Save(model.Network, optimizer, state);
             _observe(new EpochDone(record, _config.Targets, best));
         }
 
@@ -89,10 +97,10 @@ public sealed class Trainer
     }
 
     private (double Loss, double Rate, double MoleculesPerSecond)? TrainEpoch(TrainedModel model, SplitInputs train, BatchSampler sampler, LearningRate rate,
-        AdamW optimizer, int epoch, CancellationToken cancellation)
+        AdamW optimizer, GradientSync sync, int epoch, CancellationToken cancellation)
     {
-        // One seed per epoch: a resumed run draws the same dropout masks as an uninterrupted one.
-        manual_seed(unchecked(_config.Seed * 1_000_003L + epoch));
+        // One seed per epoch: a resumed run draws the same dropout masks as an uninterrupted one. Each rank has masks of its own.
+        manual_seed(unchecked(_config.Seed * 1_000_003L + epoch + _group.Rank * 7_368_787_000_003L));
         model.Network.train();
         IReadOnlyList<int[]> batches = sampler.Epoch(epoch);
         double lossSum = 0, learningRate = 0;
@@ -100,9 +108,9 @@ public sealed class Trainer
         Stopwatch clock = Stopwatch.StartNew();
         for (int step = 0; step < batches.Count; step++)
         {
-            if (cancellation.IsCancellationRequested) return null;
+            if (_group.Any(cancellation.IsCancellationRequested)) return null;
             learningRate = rate.At((long)(epoch - 1) * batches.Count + step);
-            double loss = TrainStep(model, train, batches[step], optimizer, learningRate);
+            double loss = TrainStep(model, train, batches[step], optimizer, sync, learningRate);
             if (!double.IsFinite(loss))
                 throw new TrainingDivergedException($"epoch {epoch}, step {step + 1}: the loss is {loss}; a lower --learning-rate may help. Checkpoints of earlier epochs are kept. Rows of the batch: {string.Join(", ", batches[step].Take(10).Select(i => train.Rows[i].Sample!.Id))}");
             lossSum += loss * batches[step].Length;
@@ -113,18 +121,38 @@ public sealed class Trainer
         return (lossSum / seen, learningRate, seen / clock.Elapsed.TotalSeconds);
     }
 
-    private double TrainStep(TrainedModel model, SplitInputs train, int[] rows, AdamW optimizer, double learningRate)
+    private double TrainStep(TrainedModel model, SplitInputs train, int[] batchRows, AdamW optimizer, GradientSync sync, double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
-        (Tensor truth, Tensor? known) = ScaledTargets(train, rows, model.Scaler);     // (N, T)
-        Tensor loss = Losses.Of(_config.Loss, model.Network.Forward(batch), truth, known);
-        loss.backward();
-        double value = loss.item<float>();
+        int[] rows = _group.Share(batchRows);
+        double value = rows.Length > 0 ? ForwardBackward(model, train, rows, KnownTargets(train, rows) / Math.Max(1, KnownTargets(train, batchRows)), sync) : 0;
+        sync.Finish();
+        value = _group.Total(value);
         if (double.IsFinite(value)) optimizer.Step(learningRate, ClipScale(optimizer));
         model.Network.zero_grad(set_to_none: true);
         return value;
     }
+
+    /// <summary>Adds the gradients of the loss over some rows of a batch.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="train">The training split.</param>
+    /// <param name="rows">Which rows.</param>
+    /// <param name="share">Their share of the mean over the batch.</param>
+    /// <param name="sync">Takes the gradients as they get ready.</param>
+    /// <returns>What these rows contribute to the batch's loss.</returns>
+    private double ForwardBackward(TrainedModel model, SplitInputs train, int[] rows, double share, GradientSync sync)
+    {
+        Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
+        (Tensor truth, Tensor? known) = ScaledTargets(train, rows, model.Scaler);     // (N, T)
+        using IDisposable? watched = sync.Watch();
+        Tensor loss = Losses.Of(_config.Loss, model.Network.Forward(batch), truth, known);
+        if (share != 1) loss = loss * share;
+        loss.backward();
+        return loss.item<float>();
+    }
+
+    /// <summary>The weight of some rows in the mean over their batch.</summary>
+    private static double KnownTargets(SplitInputs split, int[] rows) => rows.Sum(r => split.Targets[r].Count(t => !float.IsNaN(t)));
 
     /// <summary>As <c>torch.nn.utils.clip_grad_norm_</c> scales gradients, which the optimiser does on its way.</summary>
     private double ClipScale(AdamW optimizer) => _config.ClipNorm > 0 ? Math.Min(1, _config.ClipNorm / (optimizer.GradientNorm() + 1e-6)) : 1;
@@ -150,21 +178,24 @@ public sealed class Trainer
     /// <summary>The loss over all known entries in scaled units, and the MAE of each target in its unit.</summary>
     private (double Loss, double[] Mae) Validate(TrainedModel model, SplitInputs valid)
     {
-        float[][] predicted = model.Predict(valid.Inputs, _config.BatchSize * 4, _device);
+        int[] rows = _group.Share([.. Enumerable.Range(0, valid.Rows.Count)]);
+        float[][] predicted = model.Predict([.. rows.Select(r => valid.Inputs[r])], _config.BatchSize * 4, _device);
         int targets = model.Scaler.Means.Count;
-        double[] absolute = new double[targets];
-        int[] known = new int[targets];
-        double loss = 0;
+        double[] sums = new double[2 * targets + 1]; // over all ranks
+        Span<double> absolute = sums.AsSpan(0, targets), known = sums.AsSpan(targets, targets);
+        ref double loss = ref sums[^1];
         for (int n = 0; n < predicted.Length; n++)
             for (int t = 0; t < targets; t++)
             {
-                if (float.IsNaN(valid.Targets[n][t])) continue;
-                double error = Math.Abs((double)predicted[n][t] - valid.Targets[n][t]), scaled = error / model.Scaler.Deviations[t];
+                float truth = valid.Targets[rows[n]][t];
+                if (float.IsNaN(truth)) continue;
+                double error = Math.Abs((double)predicted[n][t] - truth), scaled = error / model.Scaler.Deviations[t];
                 absolute[t] += error;
                 loss += _config.Loss == LossKind.Mse ? scaled * scaled : scaled;
                 known[t]++;
             }
 
-        return (loss / Math.Max(1, known.Sum()), [.. absolute.Select((a, t) => a / Math.Max(1, known[t]))]);
+        _group.Sum(sums);
+        return (loss / Math.Max(1, sums[targets..^1].Sum()), [.. Enumerable.Range(0, targets).Select(t => sums[t] / Math.Max(1, sums[targets + t]))]);
     }
 }

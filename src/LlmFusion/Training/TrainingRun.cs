@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Distributed;
 using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
 using LlmFusion.Modalities;
@@ -31,21 +32,27 @@ public static class TrainingRun
 
     private const string LogFile = "training-log.csv";
 
+    /// <summary>Runs a configuration in this process alone; see <see cref="RunTogether"/>.</summary>
+    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null) =>
+        RunTogether(config, output, resume, ProcessGroup.Alone, observe, cancellation, hub)!;
+
     /// <summary>Runs a configuration.</summary>
     /// <param name="config">What to do.</param>
     /// <param name="output">The model folder; created where it is missing, refused where it already holds a model.</param>
     /// <param name="resume">Go on from the folder's last checkpoint.</param>
+    /// <param name="group">The processes that train together. All prepare the same data, and the first writes.</param>
     /// <param name="observe">Receives what happens.</param>
     /// <param name="cancellation">Stops after the step under way; the best model so far is written.</param>
     /// <param name="hub">Where pretrained models come from; null: as Hugging Face's variables say.</param>
+    /// <returns>The summary; null in all processes of a group but the first.</returns>
     /// <exception cref="BadRowsException">The data holds rows that cannot be used, and they were not to be skipped.</exception>
-    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null)
+    public static TrainingSummary? RunTogether(RunConfig config, string output, bool resume, ProcessGroup group, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null)
     {
         config.Check();
-        Device device = ComputeDevice.Resolve(config.Device);
+        Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
         TrainingCheckpoint checkpoint = new(output);
         Prepare(output, checkpoint, resume);
-        config = new RunEncoders(config, hub, observe, cancellation).Pinned();
+        config = group.FirstRankFirst(new RunEncoders(config, hub, observe, cancellation).Pinned);
         RunEncoders encoders = new(config, hub, observe, cancellation);
         Dictionary<Modality, FrozenEncoder> frozen = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
@@ -64,14 +71,19 @@ public static class TrainingRun
         foreach (string part in new[] { Parts.Train, Parts.Valid })
             if (prepared[part].Rows.Count == 0) throw new InvalidDataException($"{splits.Name}: the {part} split has no rows, expected at least one");
 
-        Directory.CreateDirectory(output);
-        AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
+        group.Wait(); // until every process has found the folder as it was
+        if (group.IsFirst)
+        {
+            Directory.CreateDirectory(output);
+            AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
+        }
+
         manual_seed(~config.Seed); // random encoders begin with other numbers than the model
         using EmbeddingStore? store = config.Store && frozen.Count > 0 ? EmbeddingStore.Open() : null;
         using InputEncoder encoder = encoders.Inputs(representation, prepared[Parts.Train].Representations, frozen);
         encoder.Use(store, device);
-        Dictionary<string, SplitInputs> inputs = [];
-        foreach ((string part, PreparedRows rows) in prepared) inputs[part] = Encode(part, rows, encoder, observe, cancellation);
+        Dictionary<string, SplitInputs> EncodeAll() => prepared.ToDictionary(p => p.Key, p => Encode(p.Key, p.Value, encoder, observe, cancellation));
+        Dictionary<string, SplitInputs> inputs = store is null ? EncodeAll() : group.FirstRankFirst(EncodeAll);
         TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets);
         manual_seed(config.Seed); // here: whether an encoder had to be loaded, or the store had all, must not change the model
         (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
@@ -83,15 +95,16 @@ public static class TrainingRun
         Dictionary<string, long> parameters = model.Network.named_children().ToDictionary(c => c.name, c => c.module.parameters().Sum(p => p.numel()));
         observe(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
             refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1));
-        using TrainingLog log = new(Path.Combine(output, LogFile), config.Targets, resumed?.History ?? []);
+        using TrainingLog? log = group.IsFirst ? new(Path.Combine(output, LogFile), config.Targets, resumed?.History ?? []) : null;
         Trainer trainer = new(config, e =>
         {
-            if (e is EpochDone done) log.Add(done.Record);
+            if (e is EpochDone done) log?.Add(done.Record);
             observe(e);
-        });
+        }, group);
         (TrainingState state, StopReason reason) = trainer.Train(model, inputs[Parts.Train], inputs[Parts.Valid], checkpoint, dataSha256, resumed, optimizer, cancellation);
         if (state.Best == 0) throw new OperationCanceledException("stopped before the first epoch was done: there is no model to write");
 
+        if (!group.IsFirst) return null;
         checkpoint.LoadBest(model.Network);
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
         (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
