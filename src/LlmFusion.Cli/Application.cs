@@ -29,11 +29,16 @@ internal static class Application
     {
         // A SMILES may begin with '@' or '-': no response files, no bundled letters.
         ParseResult parse = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
-        // Of several processes that train together the first talks; what all of them find wrong is told once.
+        // Of several processes that train together the first talks. What all of them find wrong it tells before the launcher,
+        // at the first process that fails, ends the others.
         bool first = Launch.Current is not { Rank: > 0 };
         if (!first) output = TextWriter.Null;
         if (parse.Action is ParseErrorAction)
+        {
+            if (!first) Thread.Sleep(HeadStart);
             return Refuse(parse, first ? error : TextWriter.Null);
+        }
+
 
         using var stop = new CancellationTokenSource();
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
@@ -52,14 +57,14 @@ internal static class Application
         }
         catch (UsageException e)
         {
-            if (!first) return ExitCode.WrongUse;
-            error.WriteLine($"error: {e.Message}");
-            error.WriteLine(SeeHelp(parse));
-            return ExitCode.WrongUse;
+            if (!first) Thread.Sleep(HeadStart);
+            else error.WriteLine($"error: {e.Message}\n{SeeHelp(parse)}");
+            return EndJob(ExitCode.WrongUse);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            if (first) error.WriteLine("error: stopped before the work was done");
+            if (!first) Thread.Sleep(HeadStart);
+            else error.WriteLine("error: stopped before the work was done");
             return EndJob(ExitCode.Failed);
         }
         catch (Exception e)
@@ -75,7 +80,7 @@ internal static class Application
             // The first asks the command to finish what must not be lost; the second ends the process at once.
             signal.Cancel = !stop.IsCancellationRequested;
             if (!signal.Cancel) return;
-            error.WriteLine("Stopping... (once more to stop at once)");
+            if (first) error.WriteLine("Stopping... (once more to stop at once)");
             stop.Cancel();
         }
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Transformers;
 
 namespace LlmFusion.Cli;
 
@@ -13,6 +14,7 @@ internal static class CommandAction
     public static void SetRun(this Command command, Func<ParseResult, Screen, CancellationToken, int> run) =>
         command.SetAction((parse, stop) =>
         {
+            Libtorch.Use();
             var screen = new Screen(parse.InvocationConfiguration.Output, parse.InvocationConfiguration.Error);
             return Task.FromResult(run(parse, screen, stop));
         });
