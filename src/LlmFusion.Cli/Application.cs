@@ -111,6 +111,7 @@ internal static class Application
             EvaluateCommand.Create(),
             PredictCommand.Create(),
             BenchCommand.Create(),
+            PackCommand.Create(),
         };
         root.SetAction(parse => root.Parse(["--help"]).Invoke(parse.InvocationConfiguration));
         return root;
