@@ -1,28 +1,32 @@
+using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
-using TorchSharp;
 
 namespace LlmFusion.Transformers;
 
 /// <summary>The libtorch that was asked for cannot be used.</summary>
 public sealed class LibtorchException(string message) : Exception(message);
 
-/// <summary>Which libtorch computes: the one that the program was built with, or the one in the folder that <see cref="FolderVariable"/> names.</summary>
+/// <summary>
+/// Which libtorch computes: the one that the program was built with, or the one in the folder that <see cref="FolderVariable"/>
+/// names. Nothing of TorchSharp is touched here before the choice: its first use loads the program's own.
+/// </summary>
 public static partial class Libtorch
 {
     /// <summary>The variable that names a folder with another libtorch, such as <c>torch/lib</c> of an installed PyTorch.</summary>
     public const string FolderVariable = "LLMFUSION_LIBTORCH";
 
-    private const string Driver = "libcuda.so.1";
+    private const string Driver = "libcuda.so.1", Cuda = "libtorch_cuda.so";
+    private static readonly string Shipped = Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native");
     private static readonly string[] Cpu = ["libtorch.so", "libtorch_cpu.so", "libc10.so"];
 
-    private static readonly Lazy<LibtorchException?> loaded = new(() => Load(Environment.GetEnvironmentVariable(FolderVariable)));
+    private static readonly Lazy<LibtorchException?> loaded = new(Load);
 
     /// <summary>The folder that was chosen; null: the program's own libtorch.</summary>
     public static string? Folder => Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } folder ? Path.GetFullPath(folder) : null;
 
     /// <summary>The version that TorchSharp is made for: major and minor must be the same.</summary>
-    public static Version Expected { get; } = Version.Parse(torch.__version__.Split('+')[0]);
+    public static Version Expected { get; } = Version.Parse(typeof(Libtorch).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "LibtorchVersion").Value!);
 
     /// <summary>Loads the chosen libtorch; to be called before anything of torch is. Nothing where none was chosen.</summary>
     /// <exception cref="LibtorchException">The folder holds no libtorch, or one of another version.</exception>
@@ -31,11 +35,25 @@ public static partial class Libtorch
         if (loaded.Value is { } problem) throw problem;
     }
 
+    /// <summary>Whether the program's folder holds a libtorch.</summary>
+    public static bool HasOwn => File.Exists(Path.Combine(Shipped, "libtorch_cpu.so"));
+
+    /// <summary>What stands against the libtorch in a folder, as far as its files tell; null: nothing.</summary>
+    public static LibtorchException? ProblemOf(string folder)
+    {
+        if (!Directory.Exists(folder)) return new LibtorchException($"{FolderVariable}: no folder {folder}; {Wanted}");
+        string[] missing = [.. Cpu.Where(n => !File.Exists(Path.Combine(folder, n)))];
+        if (missing.Length > 0) return new LibtorchException($"{FolderVariable}: {folder} holds no {string.Join(", ", missing)}; {Wanted}");
+        return VersionIn(folder) is { } version && (version.Major, version.Minor) != (Expected.Major, Expected.Minor)
+            ? new LibtorchException($"{FolderVariable}: {folder} holds libtorch {version}, and TorchSharp's native part works with {Expected.Major}.{Expected.Minor} only; {Wanted}") : null;
+    }
+
     /// <summary>Why this libtorch has no CUDA device, as the end of a sentence.</summary>
     public static string CudaProblem()
     {
-        string folder = LoadedFolder() ?? "of this program";
-        if (LoadedFolder() is { } own && !File.Exists(Path.Combine(own, "libtorch_cuda.so")))
+        string folder = LoadedFolder() ?? Shipped;
+        // The program's own libtorch may consist of links into several package folders.
+        if (!File.Exists(Path.Combine(folder, Cuda)) && (Folder is not null || !File.Exists(Path.Combine(Shipped, Cuda))))
             return $"the libtorch in {folder} is the build for the CPU; build with -p:Libtorch=cuda, or let {FolderVariable} name the torch/lib of a PyTorch {Expected.Major}.{Expected.Minor} with CUDA"
                 + (DriverIsThere() ? "" : $"; besides, there is no NVIDIA driver here ({Driver} cannot be loaded)");
         if (!DriverIsThere()) return $"there is no NVIDIA driver here: {Driver} cannot be loaded";
@@ -63,19 +81,17 @@ public static partial class Libtorch
         return VersionText().Match(target) is { Success: true } named ? Version.Parse(named.Value) : null;
     }
 
-    private static LibtorchException? Load(string? chosen)
+    private static string Wanted => $"expected a folder with libtorch {Expected.Major}.{Expected.Minor}, such as the torch/lib of an installed PyTorch {Expected.Major}.{Expected.Minor}";
+
+    private static LibtorchException? Load()
     {
-        if (string.IsNullOrEmpty(chosen)) return null;
-        string folder = Path.GetFullPath(chosen), wanted = $"expected a folder with libtorch {Expected.Major}.{Expected.Minor}, such as the torch/lib of an installed PyTorch {Expected.Major}.{Expected.Minor}";
-        if (!Directory.Exists(folder)) return new LibtorchException($"{FolderVariable}: no folder {folder}; {wanted}");
-        string[] missing = [.. Cpu.Where(n => !File.Exists(Path.Combine(folder, n)))];
-        if (missing.Length > 0) return new LibtorchException($"{FolderVariable}: {folder} holds no {string.Join(", ", missing)}; {wanted}");
-        if (VersionIn(folder) is { } version && (version.Major, version.Minor) != (Expected.Major, Expected.Minor))
-            return new LibtorchException($"{FolderVariable}: {folder} holds libtorch {version}, and TorchSharp's native part works with {Expected.Major}.{Expected.Minor} only; {wanted}");
+        if (Folder is not { } folder) return null;
+        if (ProblemOf(folder) is { } problem) return problem;
+        if (HasOwn) return new LibtorchException($"{FolderVariable}: {AppContext.BaseDirectory} has a libtorch of its own, and two cannot be loaded; start the program as a command, which makes room");
         try
         {
             // TorchSharp's library asks for these by name, and the dynamic linker takes what is loaded already.
-            foreach (string name in Cpu.Reverse().Append("libtorch_cuda.so").Where(n => File.Exists(Path.Combine(folder, n)))) NativeLibrary.Load(Path.Combine(folder, name));
+            foreach (string name in Cpu.Reverse().Append(Cuda).Where(n => File.Exists(Path.Combine(folder, n)))) NativeLibrary.Load(Path.Combine(folder, name));
             return null;
         }
         catch (DllNotFoundException e)

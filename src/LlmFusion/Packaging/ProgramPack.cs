@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using LlmFusion.Transformers;
 
 namespace LlmFusion.Packaging;
 
@@ -57,6 +58,7 @@ public static class ProgramPack
     public static PackSummary Write(string folder, Action<long, long>? progress = null, CancellationToken cancellation = default)
     {
         if (!OperatingSystem.IsLinux()) throw new NotSupportedException($"pack: got {RuntimeInformation.OSDescription}, expected Linux");
+        if (Libtorch.Folder is not null) throw new NotSupportedException($"pack: unset {Libtorch.FolderVariable}; a pack has the program's own libtorch, and another can be chosen where it runs");
         folder = Path.GetFullPath(folder).TrimEnd('/');
         if (File.Exists(folder) || Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
             throw new IOException($"{folder}: is there already, expected a new or an empty folder");
