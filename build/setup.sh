@@ -13,6 +13,8 @@ rdkit_library=$root/native/rdkit/build/libllmfusion_rdkit.so
 # libboost-dev: RDKit's headers include Boost's. fonts-dejavu-core: the plots need one font family with Greek letters.
 # libopenblas0-pthread: embeds faster than libtorch's own matrix products; the program works without it.
 native_packages=(g++ make cmake librdkit-dev libboost-dev libxgboost-dev libopenblas0-pthread fonts-dejavu-core)
+# Only the tests start several processes by themselves; who trains on a cluster uses the cluster's MPI.
+test_packages=(openmpi-bin)
 # libtorch's threads spin while they wait. Beside any other busy program that makes training several times slower.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 
@@ -57,6 +59,7 @@ set_up() {
     fi
     # A second start that waited finds everything done.
     if [[ $1 != cli ]] || ! cli_is_ready; then
+        [[ $1 == cli ]] || native_packages+=("${test_packages[@]}")
         install_native_packages
         find_dotnet
         forget_another_place

@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using LlmFusion.Cli.Commands;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Distributed;
 using LlmFusion.Training;
 
 namespace LlmFusion.Cli;
@@ -18,6 +19,9 @@ internal static class Application
         Recursive = true,
     };
 
+    /// <summary>In which the first process ends the job where all of them failed alike.</summary>
+    private static readonly TimeSpan HeadStart = TimeSpan.FromSeconds(3);
+
     /// <summary>Runs one command; returns its <see cref="ExitCode"/>.</summary>
     public static Task<int> RunAsync(string[] args, TextWriter output, TextWriter error) => RunAsync(Commands(), args, output, error);
 
@@ -26,8 +30,16 @@ internal static class Application
     {
         // A SMILES may begin with '@' or '-': no response files, no bundled letters.
         ParseResult parse = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
+        // Of several processes that train together the first talks. What all of them find wrong it tells before the launcher,
+        // at the first process that fails, ends the others.
+        bool first = Launch.Current is not { Rank: > 0 };
+        if (!first) output = TextWriter.Null;
         if (parse.Action is ParseErrorAction)
-            return Refuse(parse, error);
+        {
+            if (!first) Thread.Sleep(HeadStart);
+            return Refuse(parse, first ? error : TextWriter.Null);
+        }
+
 
         int stoppedAs = ExitCode.Stopped;
         using var stop = new CancellationTokenSource();
@@ -39,7 +51,7 @@ internal static class Application
                 new InvocationConfiguration
                 {
                     Output = output,
-                    Error = error,
+                    Error = first ? error : TextWriter.Null,
                     EnableDefaultExceptionHandler = false,
                     ProcessTerminationTimeout = null,
                 },
@@ -48,19 +60,22 @@ internal static class Application
         }
         catch (UsageException e)
         {
-            error.WriteLine($"error: {e.Message}");
-            error.WriteLine(SeeHelp(parse));
-            return ExitCode.WrongUse;
+            if (!first) Thread.Sleep(HeadStart);
+            else error.WriteLine($"error: {e.Message}\n{SeeHelp(parse)}");
+            return EndJob(ExitCode.WrongUse);
         }
         catch (OperationCanceledException e) when (stop.IsCancellationRequested)
         {
-            error.WriteLine($"error: {(e is RunStoppedException ? e.Message : "stopped before the work was done")}");
-            return stoppedAs;
+            if (!first) Thread.Sleep(HeadStart);
+            else error.WriteLine($"error: {(e is RunStoppedException ? e.Message : "stopped before the work was done")}");
+            return EndJob(stoppedAs);
         }
         catch (Exception e)
         {
-            error.WriteLine(parse.GetValue(Debug) ? e.ToString() : Message(e));
-            return ExitCode.Failed;
+            if (!first) Thread.Sleep(HeadStart);
+            string message = parse.GetValue(Debug) ? e.ToString() : Message(e);
+            error.WriteLine(first ? message : $"process {Launch.Current!.Rank}: {message}");
+            return EndJob(ExitCode.Failed);
         }
 
         void Stop(PosixSignalContext signal)
@@ -69,9 +84,16 @@ internal static class Application
             signal.Cancel = !stop.IsCancellationRequested;
             if (!signal.Cancel) return;
             stoppedAs = signal.Signal == PosixSignal.SIGTERM ? ExitCode.Terminated : ExitCode.Stopped;
-            error.WriteLine("Stopping... (once more to stop at once)");
+            if (first) error.WriteLine("Stopping... (once more to stop at once)");
             stop.Cancel();
         }
+    }
+
+    /// <summary>The others would wait for this process for ever.</summary>
+    private static int EndJob(int code)
+    {
+        ProcessGroup.AbortIfJoined(code);
+        return code;
     }
 
     /// <summary>Every command.</summary>
@@ -93,6 +115,7 @@ internal static class Application
             EvaluateCommand.Create(),
             PredictCommand.Create(),
             BenchCommand.Create(),
+            PackCommand.Create(),
         };
         root.SetAction(parse => root.Parse(["--help"]).Invoke(parse.InvocationConfiguration));
         return root;

@@ -313,6 +313,9 @@ public sealed class Gpt2 : LanguageModel
     public override IReadOnlyList<string> AdapterTargets => ["c_attn"];
 
     /// <inheritdoc/>
+    public override IReadOnlyList<nn.Module> Blocks => [.. blocks];
+
+    /// <inheritdoc/>
     public override JsonObject ConfigJson() => Config.ToJson();
 
     /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
@@ -348,7 +351,7 @@ public sealed class Gpt2 : LanguageModel
         Tensor x = Embed(inputIds, inputsEmbeds, positionIds, addPositions);             // (N, L, d)
         Tensor? mask = attentionMask is null ? null : Attention.CausalMask(attentionMask); // (N, 1, L, L)
         foreach (Gpt2Block block in blocks)
-            x = Through((input, constants) => block.forward(input, constants[0]), x, mask);
+            x = Through(block, (input, constants) => block.forward(input, constants[0]), x, mask);
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 

@@ -129,6 +129,9 @@ public sealed class Granite : LanguageModel
     /// <inheritdoc/>
     public override IReadOnlyList<string> AdapterTargets => ["q_proj", "v_proj"];
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<nn.Module> Blocks => [.. layers];
+
     /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tokenEmbedding">False leaves the token table out.</param>
@@ -155,7 +158,7 @@ public sealed class Granite : LanguageModel
         Tensor x = Embed(inputIds, inputsEmbeds);                                        // (N, L, d)
         (Tensor? mask, Rotation? rotary) = Llama.Prepare(x, Config.Llama, attentionMask, positionIds, addPositions);
         foreach (LlamaLayer layer in layers)
-            x = Through((input, constants) => layer.Forward(input, constants[0], constants is [_, { } cos, { } sin] ? new Rotation(cos, sin) : null), x, mask, rotary?.Cos, rotary?.Sin);
+            x = Through(layer, (input, constants) => layer.Forward(input, constants[0], constants is [_, { } cos, { } sin] ? new Rotation(cos, sin) : null), x, mask, rotary?.Cos, rotary?.Sin);
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 

@@ -331,6 +331,9 @@ public sealed class Llama : LanguageModel
     /// <inheritdoc/>
     public override IReadOnlyList<string> AdapterTargets => ["q_proj", "v_proj"];
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<nn.Module> Blocks => [.. layers];
+
     /// <summary>Loads a Hugging Face folder: config.json and weights.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tokenEmbedding">False leaves the token table out.</param>
@@ -357,7 +360,7 @@ public sealed class Llama : LanguageModel
         Tensor x = Embed(inputIds, inputsEmbeds);                                        // (N, L, d)
         (Tensor? mask, Rotation? rotary) = Prepare(x, Config, attentionMask, positionIds, addPositions);
         foreach (LlamaLayer layer in layers)
-            x = Through((input, constants) => layer.Forward(input, constants[0], constants is [_, { } cos, { } sin] ? new Rotation(cos, sin) : null), x, mask, rotary?.Cos, rotary?.Sin);
+            x = Through(layer, (input, constants) => layer.Forward(input, constants[0], constants is [_, { } cos, { } sin] ? new Rotation(cos, sin) : null), x, mask, rotary?.Cos, rotary?.Sin);
         return finalNorm.forward(x).MoveToOuterDisposeScope();
     }
 

@@ -69,6 +69,9 @@ public abstract class LanguageModel : Transformer
     /// <summary>The low-rank adapters that the model has; null: none.</summary>
     public LowRankConfig? Adapters { get; internal set; }
 
+    /// <summary>The layers that follow one another, first to last; <see cref="BackwardProgress"/> names them.</summary>
+    public abstract IReadOnlyList<nn.Module> Blocks { get; }
+
     /// <summary>The last hidden state, after the final normalization.</summary>
     /// <param name="inputIds">(N, L) token ids, or null if embeddings are given.</param>
     /// <param name="inputsEmbeds">(N, L, d) embeddings in the tokens' place, or null.</param>
@@ -95,9 +98,12 @@ public abstract class LanguageModel : Transformer
     /// <summary>What goes into the first layer and what comes out of it, both (N, L, d): a checkpoint's proof looks at them.</summary>
     internal abstract (Tensor Embedded, Tensor AfterFirst) FirstStates(Tensor inputIds, Tensor? attentionMask);
 
-    /// <summary>One layer, with its activations kept or not.</summary>
-    private protected Tensor Through(Func<Tensor, Tensor?[], Tensor> layer, Tensor x, params Tensor?[] constants) =>
-        CheckpointActivations && is_grad_enabled() ? Recomputed.Of(layer, x, constants) : layer(x, constants);
+    /// <summary>One layer, marked for <see cref="BackwardProgress"/>, with its activations kept or not.</summary>
+    private protected Tensor Through(nn.Module layer, Func<Tensor, Tensor?[], Tensor> forward, Tensor x, params Tensor?[] constants)
+    {
+        x = BackwardProgress.Before(layer, x);
+        return CheckpointActivations && is_grad_enabled() ? Recomputed.Of(forward, x, constants) : forward(x, constants);
+    }
 
     /// <summary>The one of two inputs that was given, as embeddings.</summary>
     private protected Tensor Inputs(Tensor? inputIds, Tensor? inputsEmbeds, TorchSharp.Modules.Embedding? table)

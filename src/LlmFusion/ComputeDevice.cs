@@ -1,3 +1,4 @@
+using LlmFusion.Transformers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -8,12 +9,16 @@ public static class ComputeDevice
 {
     /// <summary><c>auto</c> takes CUDA where libtorch offers it.</summary>
     /// <exception cref="ArgumentException">CUDA is asked for and not there.</exception>
-    public static Device Resolve(string name) => name switch
+    /// <param name="name">auto, cpu or cuda.</param>
+    /// <param name="index">Which of several devices, counted round: the number of this process on its node.</param>
+    public static Device Resolve(string name, int index = 0) => name switch
     {
         "cpu" => CPU,
-        "auto" => cuda.is_available() ? CUDA : CPU,
-        "cuda" when cuda.is_available() => CUDA,
-        "cuda" => throw new ArgumentException("device: got cuda, but this libtorch finds no CUDA device; expected auto or cpu"),
+        "auto" => cuda.is_available() ? Cuda(index) : CPU,
+        "cuda" when cuda.is_available() => Cuda(index),
+        "cuda" => throw new ArgumentException($"device: got cuda, but {Libtorch.CudaProblem()}; expected auto or cpu"),
         _ => throw new ArgumentException($"device: got {name}, expected auto, cpu or cuda"),
     };
+
+    private static Device Cuda(int index) => new(DeviceType.CUDA, index % Math.Max(1, cuda.device_count()));
 }

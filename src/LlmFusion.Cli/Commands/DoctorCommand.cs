@@ -18,7 +18,7 @@ internal static class DoctorCommand
             if (parse.GetValue(json)) screen.Data(report.ToJson());
             else Show(report, screen);
             return report.Complete ? ExitCode.Done : ExitCode.Failed;
-        });
+        }, withLibtorch: false);
         return command;
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Distributed;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
 using LlmFusion.Training;
@@ -41,10 +42,13 @@ internal static class TrainCommand
             if (resumed is not null && !File.Exists(path)) throw new UsageException($"{resumed}: holds no {TrainingRun.ConfigFile}; expected the folder of a training run");
             RunConfig config = options.Apply(result, path is null ? new RunConfig() : RunConfig.Load(path));
             if (result.GetValue(file) is { } given) config = config with { File = given.ToString() };
+            ProcessGroup group = ProcessGroup.Join();
             using TrainingView view = new(screen);
-            TrainingSummary summary = TrainingRun.Run(config, folder, resumed is not null, view.Show, cancellation,
+            TrainingSummary? summary = TrainingRun.RunTogether(config, folder, resumed is not null, group, view.Show, cancellation,
                 overwrite: result.GetValue(overwrite), acceptChanges: result.GetValue(acceptChanges));
             view.Dispose();
+            group.Leave();
+            if (summary is null) return ExitCode.Done;
             if (result.GetValue(json)) screen.Data(summary.Manifest.Metrics.ToJson());
             else TrainingView.Summarise(summary, screen);
             return summary.Reason == StopReason.Cancelled ? ExitCode.Stopped : ExitCode.Done;

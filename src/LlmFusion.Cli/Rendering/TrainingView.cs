@@ -104,6 +104,10 @@ internal sealed class TrainingView(Screen screen) : IDisposable
                 Progress($"epoch {s.Epoch}", "steps", s.Steps).Report(s.Step,
                     string.Create(CultureInfo.InvariantCulture, $"epoch {s.Epoch} of at most {s.Epochs}, loss {s.Loss:F4}, learning rate {s.LearningRate:G2}, {s.MoleculesPerSecond:F0} molecules/s, {Memory()}{AllLeft(s)}"));
                 break;
+            case EpochSynchronised s:
+                Done();
+                screen.Note(string.Create(CultureInfo.InvariantCulture, $"{s.Processes} processes: {s.SecondsWaited:F2} of {s.Seconds:F2} s of training went into waiting for each other and for sums of gradients"));
+                break;
             case EpochDone e:
                 Done();
                 screen.Note(string.Create(CultureInfo.InvariantCulture, $"epoch {e.Record.Epoch}: loss {e.Record.TrainLoss:F4}, validation {e.Record.ValidLoss:F4} (")

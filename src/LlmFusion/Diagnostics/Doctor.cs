@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Distributed;
 using LlmFusion.Embedding;
 using LlmFusion.Transformers;
 using LlmFusion.Transformers.Hub;
@@ -19,7 +20,7 @@ public static class Doctor
     public static DoctorReport Examine()
     {
         Part libtorch = Libtorch();
-        List<Part> parts = [Program(), Runtime(), Sdk(), libtorch, RdkitPart(), XgboostPart(), OpenBlasPart()];
+        List<Part> parts = [Program(), Runtime(), Sdk(), libtorch, RdkitPart(), XgboostPart(), OpenBlasPart(), CudaPart(libtorch.Problem is null), MpiPart()];
         return new DoctorReport(parts, ThisMachine(libtorch.Problem is null), Folders());
     }
 
@@ -52,8 +53,13 @@ public static class Doctor
     {
         try
         {
+            Transformers.Libtorch.Use();
             using torch.Tensor one = torch.ones(1);
             return new Part("libtorch", Version.Parse(torch.__version__).ToString(3), LoadedFile("libtorch_cpu.so") ?? LoadedFile("libtorch.so"));
+        }
+        catch (LibtorchException e)
+        {
+            return new Part("libtorch", null, null, e.Message, $"unset {Transformers.Libtorch.FolderVariable}");
         }
         catch (Exception e) when (IsLoadFailure(e))
         {
@@ -90,12 +96,26 @@ public static class Doctor
     /// <summary>Embedding is slower without it; nothing else misses it.</summary>
     private static Part OpenBlasPart() => new("OpenBLAS", OpenBlas.Version, OpenBlas.IsAvailable ? LoadedFile("libopenblas") : null);
 
+    /// <summary>Only <c>--device cuda</c> needs it.</summary>
+    private static Part CudaPart(bool torchLoads)
+    {
+        bool there = torchLoads && torch.cuda_is_available();
+        return new Part("CUDA", there ? $"{torch.cuda.device_count()} devices" : null, there ? LoadedFile("libtorch_cuda.so") : null);
+    }
+
+    /// <summary>Only several processes that train together need it.</summary>
+    private static Part MpiPart()
+    {
+        string? version = ProcessGroup.LibraryVersion();
+        return new Part("MPI", version, version is null ? null : LoadedFile("libmpi.so"));
+    }
+
     internal static Machine ThisMachine(bool torchLoads)
     {
         bool cuda = torchLoads && torch.cuda_is_available();
         string? note = cuda || !File.Exists("/dev/nvidia0")
             ? null
-            : "this machine has an NVIDIA GPU, but this libtorch is the build for the CPU";
+            : $"this machine has an NVIDIA GPU, but {(torchLoads ? Transformers.Libtorch.CudaProblem() : "libtorch does not load")}";
         string vectors = Avx512F.IsSupported ? "AVX-512" : Avx2.IsSupported ? "AVX2" : "none of AVX2, AVX-512";
         return new Machine(
             $"{RuntimeInformation.OSDescription}, {RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}",

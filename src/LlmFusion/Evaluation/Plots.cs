@@ -14,7 +14,18 @@ public static partial class Plots
     // The first that is installed; ScottPlot's own choice on Debian is a serif face.
     private static readonly string? Font =
         new[] { "DejaVu Sans", "Liberation Sans", "Noto Sans", "Arial", "Helvetica" }.FirstOrDefault(
-            SkiaSharp.SKFontManager.Default.FontFamilies.Contains);
+            SkiaSharp.SKFontManager.Default.FontFamilies.Contains) ?? PackedFont();
+
+    /// <summary>The font that a packed program brings along.</summary>
+    private static string? PackedFont()
+    {
+        const string name = "DejaVu Sans";
+        string folder = Path.Combine(AppContext.BaseDirectory, "fonts");
+        if (!File.Exists(Path.Combine(folder, "DejaVuSans.ttf"))) return null;
+        Fonts.AddFontFile(name, Path.Combine(folder, "DejaVuSans.ttf"));
+        if (File.Exists(Path.Combine(folder, "DejaVuSans-Bold.ttf"))) Fonts.AddFontFile(name, Path.Combine(folder, "DejaVuSans-Bold.ttf"), bold: true);
+        return name;
+    }
 
     private static Plot Blank(string title, string xLabel, string yLabel)
     {

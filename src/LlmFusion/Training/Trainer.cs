@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Distributed;
 using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 using TorchSharp;
@@ -34,13 +35,16 @@ public sealed class Trainer
     private readonly Device _device;
     private readonly Action<TrainingEvent> _observe;
     private readonly Objective _objective;
+    private readonly ProcessGroup _group;
 
     /// <param name="config">A checked configuration.</param>
     /// <param name="observe">Receives what happens.</param>
-    public Trainer(RunConfig config, Action<TrainingEvent> observe)
+    /// <param name="group">The processes that train together, each on its share of every batch; null: this one alone.</param>
+    public Trainer(RunConfig config, Action<TrainingEvent> observe, ProcessGroup? group = null)
     {
         _config = config;
-        _device = ComputeDevice.Resolve(config.Device);
+        _group = group ?? ProcessGroup.Alone;
+        _device = ComputeDevice.Resolve(config.Device, _group.LocalRank);
         _observe = observe;
         _objective = Objective.Of(config);
     }
@@ -63,6 +67,7 @@ public sealed class Trainer
         if (state.Plateau is { } plateau) rate.State = plateau;
         StopReason reason = StopReason.Completed;
         model.Network.to(_device);
+        using GradientSync sync = new(_group, optimizer.Groups.SelectMany(g => g.Parameters).Select(p => p.Value), model.Network.Fusion.Llm.Blocks);
         while (state.Epoch < _config.Epochs)
         {
             if (state.Epoch - state.Best >= _config.EarlyStopping)
@@ -71,7 +76,7 @@ public sealed class Trainer
                 break;
             }
 
-            (state, bool stopped) = TrainEpoch(model, train, sampler, rate, optimizer, average, checkpoint, state, cancellation);
+            (state, bool stopped) = TrainEpoch(model, train, sampler, rate, optimizer, average, sync, checkpoint, state, cancellation);
             if (stopped)
             {
                 reason = StopReason.Cancelled;
@@ -87,7 +92,7 @@ public sealed class Trainer
 
     /// <summary>The steps of an epoch that are not done yet; what was reached, and whether the user stopped it.</summary>
     private (TrainingState State, bool Stopped) TrainEpoch(TrainedModel model, SplitInputs train, BatchSampler sampler, LearningRate rate,
-        AdamW optimizer, WeightAverage? average, TrainingCheckpoint checkpoint, TrainingState state, CancellationToken cancellation)
+        AdamW optimizer, WeightAverage? average, GradientSync sync, TrainingCheckpoint checkpoint, TrainingState state, CancellationToken cancellation)
     {
         int epoch = state.Epoch + 1;
         IReadOnlyList<int[]> batches = sampler.Epoch(epoch);
@@ -95,12 +100,14 @@ public sealed class Trainer
         Stopwatch clock = Stopwatch.StartNew();
         double before = state.Seconds;
         model.Network.train();
+        // Equal sums leave equal weights; different processors may round differently all the same.
+        _group.Broadcast(model.Network.state_dict().Values);
         while (state.Step < batches.Count)
         {
             int[] rows = batches[state.Step];
             double learningRate = rate.At((long)(epoch - 1) * batches.Count + state.Step);
-            manual_seed(SeedOf(_config.Seed, epoch, state.Step)).Dispose();
-            double loss = Backward(model, train, rows);
+            manual_seed(SeedOf(_config.Seed, epoch, state.Step, _group.Rank)).Dispose();
+            double loss = Backward(model, train, rows, sync);
             double? norm = _config.ClipNorm > 0 ? optimizer.GradientNorm() : null;
             if (!double.IsFinite(loss) || !double.IsFinite(norm ?? 0))
             {
@@ -109,7 +116,7 @@ public sealed class Trainer
             }
 
             // Here the weights are still those of the last step, and known to give a finite loss: what is kept can be gone on from.
-            if (cancellation.IsCancellationRequested)
+            if (_group.Any(cancellation.IsCancellationRequested))
             {
                 model.Network.zero_grad(set_to_none: true);
                 return (state, true);
@@ -123,6 +130,7 @@ public sealed class Trainer
             _observe(new StepDone(epoch, state.Step, batches.Count, _config.Epochs, state.LossSum / state.Rows, learningRate, state.Rows / state.Seconds, loss, norm));
         }
 
+        if (_group.Size > 1) _observe(new EpochSynchronised(epoch, _group.Size, _group.TakeSecondsInSums(), clock.Elapsed.TotalSeconds));
         return (state, false);
     }
 
@@ -134,7 +142,7 @@ public sealed class Trainer
         (double validLoss, double[] mae) = Validate(model, valid, average);
         if (!double.IsFinite(validLoss)) throw new TrainingDivergedException(epoch, steps, [], $"the validation loss is {validLoss}");
         bool best = validLoss < state.BestLoss;
-        if (best) checkpoint.SaveBest(model.Network, epoch, average);
+        if (best && _group.IsFirst) checkpoint.SaveBest(model.Network, epoch, average);
         EpochRecord record = new(epoch, state.LossSum / state.Rows, validLoss, rate.At((long)epoch * steps - 1), state.Seconds + clock.Elapsed.TotalSeconds, state.Rows / state.Seconds, mae);
         rate.EpochDone(validLoss);
         state = state with
@@ -157,13 +165,13 @@ public sealed class Trainer
 
     private void Save(TrainingCheckpoint checkpoint, TrainingState state)
     {
-        if (checkpoint.Save(state) is { } written) _observe(new CheckpointWritten(state.Epoch + 1, state.Step, written.Seconds, written.Bytes));
+        if (_group.IsFirst && checkpoint.Save(state) is { } written) _observe(new CheckpointWritten(state.Epoch + 1, state.Step, written.Seconds, written.Bytes));
     }
 
-    /// <summary>Each step draws its own random numbers (SplitMix64 of run, epoch and step), so that none of them hangs on where a run was resumed.</summary>
-    private static long SeedOf(int seed, int epoch, int step)
+    /// <summary>Each step draws its own random numbers (SplitMix64 of run, epoch and step), so that none of them hangs on where a run was resumed; each process has masks of its own.</summary>
+    private static long SeedOf(int seed, int epoch, int step, int rank)
     {
-        ulong x = unchecked(((ulong)(uint)seed * 0xD1342543DE82EF95UL) ^ ((ulong)(uint)epoch << 32) ^ (uint)step);
+        ulong x = unchecked(((ulong)(uint)seed * 0xD1342543DE82EF95UL) ^ ((ulong)(uint)epoch << 32) ^ (uint)step ^ ((ulong)(uint)rank * 0xA0761D6478BD642FUL));
         unchecked
         {
             x += 0x9E3779B97F4A7C15UL;
@@ -173,11 +181,23 @@ public sealed class Trainer
         }
     }
 
-    /// <summary>The loss of a step's rows, in parts of the batch size; the gradients of the parts add up to that of the step and are left at the parameters.</summary>
-    private double Backward(TrainedModel model, SplitInputs train, int[] rows)
+    /// <summary>
+    /// The loss of a step's rows. Each process takes its share of them, in parts of the batch size; the gradients of all parts add
+    /// up to that of the step and are left at the parameters.
+    /// </summary>
+    private double Backward(TrainedModel model, SplitInputs train, int[] rows, GradientSync sync)
     {
-        double total = _objective.TotalWeight(train, rows);
-        return rows.Chunk(_config.BatchSize).Sum(part => Backward(model, train, part, total));
+        double total = _objective.TotalWeight(train, rows), loss = 0;
+        int[][] parts = [.. _group.Share(rows).Chunk(_config.BatchSize)];
+        for (int part = 0; part < parts.Length; part++)
+        {
+            // Only with the last part gradients are complete.
+            using IDisposable? watched = part == parts.Length - 1 ? sync.Watch() : null;
+            loss += Backward(model, train, parts[part], total);
+        }
+
+        sync.Finish();
+        return _group.Total(loss);
     }
 
     private double Backward(TrainedModel model, SplitInputs train, int[] rows, double totalWeight)

@@ -75,6 +75,13 @@ public sealed record CheckpointWritten(int Epoch, int Step, double Seconds, long
 /// <param name="Text">A sentence.</param>
 public sealed record RunNote(string Text) : TrainingEvent;
 
+/// <summary>The steps of an epoch are done by several processes.</summary>
+/// <param name="Epoch">Counted from 1.</param>
+/// <param name="Processes">How many trained together.</param>
+/// <param name="SecondsWaited">Seconds in which this process only waited for others and for sums of gradients.</param>
+/// <param name="Seconds">Seconds that the steps took.</param>
+public sealed record EpochSynchronised(int Epoch, int Processes, double SecondsWaited, double Seconds) : TrainingEvent;
+
 /// <summary>One epoch is done and validated.</summary>
 /// <param name="Record">What the log says of it.</param>
 /// <param name="Targets">Names of the targets.</param>

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Distributed;
 using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
 using LlmFusion.Modalities;
@@ -33,10 +34,16 @@ public static class TrainingRun
     /// <summary>Name of the report in a model folder.</summary>
     public const string ReportFile = "report.html";
 
+    /// <summary>Runs a configuration in this process alone; see <see cref="RunTogether"/>.</summary>
+    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null,
+        bool overwrite = false, bool acceptChanges = false) =>
+        RunTogether(config, output, resume, ProcessGroup.Alone, observe, cancellation, hub, overwrite, acceptChanges)!;
+
     /// <summary>Runs a configuration.</summary>
     /// <param name="config">What to do.</param>
     /// <param name="output">The model folder; created where it is missing, refused where it already holds a model.</param>
     /// <param name="resume">Go on from the folder's last checkpoint.</param>
+    /// <param name="group">The processes that train together. All prepare the same data, and the first writes.</param>
     /// <param name="observe">Receives what happens.</param>
     /// <param name="cancellation">Stops after the step under way, which is kept in a checkpoint; the best model so far is written.</param>
     /// <param name="hub">Where pretrained models come from; null: as Hugging Face's variables say.</param>
@@ -45,15 +52,16 @@ public static class TrainingRun
     /// <exception cref="BadRowsException">The data holds rows that cannot be used, and they were not to be skipped.</exception>
     /// <exception cref="RunStoppedException">The user stopped it before there was a model to write.</exception>
     /// <exception cref="TrainingDivergedException">A loss, a gradient or a weight is not finite; the last good checkpoint is kept.</exception>
-    public static TrainingSummary Run(RunConfig config, string output, bool resume, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null,
-        bool overwrite = false, bool acceptChanges = false)
+    /// <returns>The summary; null in all processes of a group but the first.</returns>
+    public static TrainingSummary? RunTogether(RunConfig config, string output, bool resume, ProcessGroup group, Action<TrainingEvent> observe, CancellationToken cancellation,
+        ModelHub? hub = null, bool overwrite = false, bool acceptChanges = false)
     {
         config.Check();
-        Device device = ComputeDevice.Resolve(config.Device);
-        using RunFolder folder = RunFolder.Open(output, resume, overwrite);
-        TrainingCheckpoint checkpoint = folder.Checkpoint;
+        Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
+        using RunFolder? folder = group.IsFirst ? RunFolder.Open(output, resume, overwrite) : null; // the others only read
+        TrainingCheckpoint checkpoint = folder?.Checkpoint ?? new TrainingCheckpoint(output);
         TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.ReadState() : null;
-        config = new RunEncoders(config, hub, observe, cancellation).Pinned();
+        config = group.FirstRankFirst(new RunEncoders(config, hub, observe, cancellation).Pinned);
         RunEncoders encoders = new(config, hub, observe, cancellation);
         Dictionary<Modality, FrozenEncoder> pretrained = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
@@ -82,14 +90,19 @@ public static class TrainingRun
         foreach (string part in new[] { Parts.Train, Parts.Valid })
             if (prepared[part].Rows.Count == 0) throw new InvalidDataException($"{splits.Name}: the {part} split has no rows, expected at least one");
 
-        folder.Clear();
-        AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
+        group.Wait(); // until every process has found the folder as it was
+        if (folder is not null)
+        {
+            folder.Clear();
+            AtomicFile.Write(Path.Combine(output, ConfigFile), config.ToYaml());
+        }
+
         manual_seed(~config.Seed); // random encoders begin with other numbers than the model
         using EmbeddingStore? store = config.Store && pretrained.Count > 0 ? EmbeddingStore.Open() : null;
         using InputEncoder encoder = encoders.Inputs(representation, prepared[Parts.Train].Representations, pretrained);
         encoder.Use(store, device);
-        Dictionary<string, SplitInputs> inputs = [];
-        foreach ((string part, PreparedRows rows) in prepared) inputs[part] = Encode(part, rows, encoder, observe, cancellation);
+        Dictionary<string, SplitInputs> EncodeAll() => prepared.ToDictionary(p => p.Key, p => Encode(p.Key, p.Value, encoder, observe, cancellation));
+        Dictionary<string, SplitInputs> inputs = store is null ? EncodeAll() : group.FirstRankFirst(EncodeAll);
         TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets, [.. splits.Targets.Select(config.ScalingOf)]);
         if (inputs[Parts.Train].Rows.All(r => r.Sample!.Weight == 0)) throw new InvalidDataException($"{splits.Name}: all weights of the train split are 0, expected at least one above");
         manual_seed(config.Seed); // here: whether an encoder had to be loaded, or the store had all, must not change the model
@@ -106,10 +119,10 @@ public static class TrainingRun
         if (resumed is not null) checkpoint.Load(resumed);
 
         IReadOnlyList<PartParameters> parameters = Tuning.Count(model.Network, encoder.Frozen);
-        using RunLogs logs = new(output, config.Targets, resumed);
+        using RunLogs? logs = group.IsFirst ? new(output, config.Targets, resumed) : null;
         void Tell(TrainingEvent happened)
         {
-            logs.Write(happened);
+            logs?.Write(happened);
             observe(happened);
         }
 
@@ -117,13 +130,14 @@ public static class TrainingRun
         Tell(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
             refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1, resumed?.Step ?? 0));
         TrainingState begin = (resumed ?? new TrainingState { DataSha256 = dataSha256, Config = [], Environment = environment }) with { Config = ResumeRules.ToJson(config), Environment = environment };
-        (TrainingState state, StopReason reason) = Train(new Trainer(config, Tell), model, inputs, checkpoint, begin, optimizer, average, logs, cancellation);
+        (TrainingState state, StopReason reason) = Train(new Trainer(config, Tell, group), model, inputs, checkpoint, begin, optimizer, average, logs, cancellation);
         if (state.Best == 0)
         {
-            logs.Ended(state, reason, null);
+            logs?.Ended(state, reason, null);
             throw new RunStoppedException($"stopped before the first epoch was done, so there is no model yet; go on with: ./llmfusion train --resume {output}");
         }
 
+        if (!group.IsFirst) return null;
         checkpoint.LoadBest(model.Network, state.Best);
         if (config.LoraMerge) LowRankAdapters.Merge(model.Network.Fusion.Llm);
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
@@ -148,13 +162,13 @@ public static class TrainingRun
         });
         AtomicFile.Write(Path.Combine(output, "README.md"), ModelCard.Of(manifest, config));
         AtomicFile.Write(Path.Combine(output, ReportFile), RunReport.Of(manifest, config, state, reason, parameters, [.. plots.OrderBy(p => !p.EndsWith("learning-curve.png", StringComparison.Ordinal)).Select(p => Path.ChangeExtension(p, ".svg"))]));
-        logs.Ended(state, reason, metrics);
+        logs!.Ended(state, reason, metrics);
         if (reason != StopReason.Cancelled && !config.KeepCheckpoints) checkpoint.Delete();
         return new TrainingSummary(manifest, reason, output, plots);
     }
 
     private static (TrainingState State, StopReason Reason) Train(Trainer trainer, TrainedModel model, IReadOnlyDictionary<string, SplitInputs> inputs,
-        TrainingCheckpoint checkpoint, TrainingState begin, AdamW optimizer, WeightAverage? average, RunLogs logs, CancellationToken cancellation)
+        TrainingCheckpoint checkpoint, TrainingState begin, AdamW optimizer, WeightAverage? average, RunLogs? logs, CancellationToken cancellation)
     {
         try
         {
@@ -162,7 +176,7 @@ public static class TrainingRun
         }
         catch (TrainingDivergedException e)
         {
-            logs.Diverged(e);
+            logs?.Diverged(e);
             throw;
         }
     }
