@@ -10,7 +10,7 @@ namespace LlmFusion.Cli.Commands;
 /// <summary><c>bench</c>: how fast this machine is.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measure how fast this machine is") { Featurize(), Embed(), Train() };
+    public static Command Create() => new("bench", "Measure how fast this machine is") { Featurize(), Embed(), Train(), TrainLoop() };
 
     private static Command Featurize()
     {
@@ -87,6 +87,38 @@ internal static class BenchCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    private static Command TrainLoop()
+    {
+        Option<string> data = new("--data") { Description = "Named data set to train on: demo, qm9 or chebi20", HelpName = "NAME", DefaultValueFactory = _ => DemoDataSet.Name };
+        data.Validators.Add(result => OptionValues.CheckDataSet("--data", result, result.GetValueOrDefault<string>()));
+        Option<string> size = new("--size") { Description = "Size of the networks: tiny, mini, small or base", DefaultValueFactory = _ => "mini" };
+        Option<int> rounds = OptionValues.WholeNumber("--rounds", "How often both are measured, in turns", 3, 1);
+        Option<int?> threads = OptionValues.WholeNumber("--threads", "Threads (else as many as libtorch chooses)", 1);
+        Option<bool> json = new("--json") { Description = "Print JSON" };
+        Command command = new("train-loop", "Molecules a second of training from SMILES, SELFIES and fingerprint, beside the same network's forward and backward pass alone") { data, size, rounds, threads, json };
+        HelpWithExamples.Set(command, ["./llmfusion bench train-loop", "./llmfusion bench train-loop --size tiny --json"],
+            ["A model is trained in a temporary folder, then the network does its passes on the same batches, which are made beforehand.", "fraction: what the optimiser, the making of batches and everything else leave of the bare rate."]);
+        command.SetRun((parse, screen, stop) =>
+        {
+            int count = parse.GetValue(rounds);
+            using ProgressLine progress = screen.Progress("rounds", count);
+            TrainLoopBenchmarkResult result = TrainLoopBenchmark.Run(parse.GetValue(data)!, parse.GetValue(size)!, count, parse.GetValue(threads), done => progress.Report(done), stop);
+            progress.Dispose();
+            if (parse.GetValue(json)) screen.Data(result.ToJson());
+            else Show(result, screen);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Show(TrainLoopBenchmarkResult result, Screen screen)
+    {
+        DataTable table = new("data", "size", "molecules", "threads", "training/s", "bare/s", "fraction", "ms a batch", "peak GB");
+        table.Add(result.Data, result.Size, result.Molecules, result.Threads, result.TrainingPerSecond.ToString("F0", CultureInfo.InvariantCulture), result.BarePerSecond.ToString("F0", CultureInfo.InvariantCulture),
+            $"{(100 * result.Fraction).ToString("F0", CultureInfo.InvariantCulture)}%", result.BatchMilliseconds.ToString("F1", CultureInfo.InvariantCulture), (result.PeakRssBytes / 1e9).ToString("F2", CultureInfo.InvariantCulture));
+        screen.Table(table);
     }
 
     private static void Show(TrainBenchmarkResult result, Screen screen)

@@ -124,6 +124,7 @@ internal static class TrainCommand
             Add<double>("--ema-decay", "Decay of a running average of the weights, which is then validated and saved, for instance 0.999; 0 for none", (c, v) => c with { EmaDecay = v }, c => c.EmaDecay);
             Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v });
             Add<double>("--checkpoint-minutes", "Minutes between checkpoints within an epoch, 0 for one after every step", (c, v) => c with { CheckpointMinutes = v });
+            Add<bool>("--checkpoint-activations", "Compute the language model's activations again in the backward pass instead of keeping them: less memory, more work", (c, v) => c with { CheckpointActivations = v });
             Add<bool>("--keep-checkpoints", "Keep the checkpoints of a finished run, to resume it with more --epochs", (c, v) => c with { KeepCheckpoints = v });
             Add<string>("--device", "auto, cpu or cuda", (c, v) => c with { Device = v });
             Add<bool>("--no-test", "Leave the test split unopened, for tuning", (c, v) => c with { EvaluateTest = !v });

@@ -233,6 +233,9 @@ public sealed record RunConfig
     /// <summary>Minutes between checkpoints within an epoch, 0 for one after every step; ends of epochs and interruptions have theirs besides.</summary>
     public double CheckpointMinutes { get; init; } = 10;
 
+    /// <summary>Whether the fusing language model computes its activations again in the backward pass instead of keeping them: less memory, more work.</summary>
+    public bool CheckpointActivations { get; init; }
+
     /// <summary>Whether the checkpoints of a finished run stay, so that it can be resumed with more epochs.</summary>
     public bool KeepCheckpoints { get; init; }
 

@@ -108,6 +108,7 @@ public static class TrainingRun
         manual_seed(config.Seed); // here: whether an encoder had to be loaded, or the store had all, must not change the model
         (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
         if (config.Tune == TuneMode.Lora) LowRankAdapters.Add(llm, config.Lora());
+        llm.CheckpointActivations = config.CheckpointActivations;
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
         string dataSha256 = DataHash(splits, encoder, prepared);
         model.Network.to(device); // first: what is moved may be another object, and state is resumed where its parameter lies
