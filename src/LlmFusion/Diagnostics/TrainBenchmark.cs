@@ -5,6 +5,7 @@ using LlmFusion.Fusion;
 using LlmFusion.Modalities;
 using LlmFusion.Training;
 using LlmFusion.Transformers;
+using LlmFusion.Transformers.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -51,6 +52,7 @@ public static class TrainBenchmark
     public static TrainBenchmarkResult Run(int batchSize, int steps, bool checkpointActivations = false, int? threads = null, Action<int>? progress = null, CancellationToken cancellation = default)
     {
         if (threads is { } number) set_num_threads(number);
+        if (checkpointActivations) Allocator.ReturnLargeBlocks();
         manual_seed(0);
         Modality[] modalities = [.. Enumerable.Range(1, Modalities).Select(m => Modality.Named($"m{m}", ModalityKind.Vectors))];
         FusionConfig config = new() { Modalities = modalities, Widths = modalities.ToDictionary(m => m, _ => Model.Width), Targets = 1 };

@@ -10,6 +10,7 @@ using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 using LlmFusion.Transformers;
 using LlmFusion.Transformers.Hub;
+using LlmFusion.Transformers.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -109,6 +110,7 @@ public static class TrainingRun
         (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
         if (config.Tune == TuneMode.Lora) LowRankAdapters.Add(llm, config.Lora());
         llm.CheckpointActivations = config.CheckpointActivations;
+        if (config.CheckpointActivations) Allocator.ReturnLargeBlocks();
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
         string dataSha256 = DataHash(splits, encoder, prepared);
         model.Network.to(device); // first: what is moved may be another object, and state is resumed where its parameter lies

@@ -1,0 +1,29 @@
+using System.Runtime.InteropServices;
+
+namespace LlmFusion.Transformers.Kernels;
+
+/// <summary>How the C library's allocator treats the memory of tensors.</summary>
+public static partial class Allocator
+{
+    private const int MmapThreshold = -3; // M_MMAP_THRESHOLD of malloc.h
+    private const int Large = 1 << 20;
+
+    /// <summary>
+    /// From now on the memory of tensors of 1 MiB and more goes back to the system when they are freed. Otherwise glibc keeps blocks
+    /// of up to 32 MiB that lie below others in use. Each such tensor then costs page faults; nothing where the library is not glibc.
+    /// </summary>
+    public static void ReturnLargeBlocks()
+    {
+        try
+        {
+            _ = SetOption(MmapThreshold, Large);
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
+        {
+            // Only memory is lost.
+        }
+    }
+
+    [LibraryImport("libc.so.6", EntryPoint = "mallopt")]
+    private static partial int SetOption(int option, int value);
+}
