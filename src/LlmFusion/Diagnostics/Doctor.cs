@@ -106,8 +106,8 @@ public static class Doctor
     /// <summary>Only several processes that train together need it.</summary>
     private static Part MpiPart()
     {
-        string? version = ProcessGroup.LibraryVersion();
-        return new Part("MPI", version, version is null ? null : LoadedFile("libmpi.so"));
+        string? version = ProcessGroup.LibraryVersion()?.Replace("Open MPI v", "", StringComparison.Ordinal);
+        return new Part("Open MPI", version, version is null ? null : LoadedFile("libmpi.so"));
     }
 
     internal static Machine ThisMachine(bool torchLoads)

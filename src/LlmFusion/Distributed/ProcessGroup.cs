@@ -140,7 +140,9 @@ public sealed class ProcessGroup
     /// How many threads libtorch may use in one of the processes of a node: null (its own choice) where OMP_NUM_THREADS is set;
     /// the batch system's number; or the node's cores divided by its processes, at most those it is bound to.
     /// </summary>
-    internal static int? ThreadsPerRank(int localSize, Func<string, string?> variable)
+    /// <param name="localSize">How many processes are on the node.</param>
+    /// <param name="variable">The value of an environment variable, null where it is not set.</param>
+    public static int? ThreadsPerRank(int localSize, Func<string, string?> variable)
     {
         if (variable("OMP_NUM_THREADS") is { Length: > 0 }) return null;
         if (int.TryParse(variable("SLURM_CPUS_PER_TASK"), NumberStyles.None, CultureInfo.InvariantCulture, out int given) && given > 0) return given;

@@ -46,9 +46,10 @@ public static class ProgramPack
 
         """;
 
-    /// <summary>Every file of a pack of the running program, but its launcher.</summary>
+    /// <summary>Every file of a pack but its launcher.</summary>
+    /// <param name="program">The folder of the command line's program; null: the running one's.</param>
     /// <exception cref="FileNotFoundException">A library that is needed is not on this machine.</exception>
-    public static IReadOnlyList<PackedFile> Plan() => Plan(AppContext.BaseDirectory, out _);
+    public static IReadOnlyList<PackedFile> Plan(string? program = null) => Plan(program ?? AppContext.BaseDirectory, out _);
 
     /// <summary>Writes a pack of the running program.</summary>
     /// <param name="folder">A folder that does not exist yet, or is empty. It appears when it is whole.</param>
