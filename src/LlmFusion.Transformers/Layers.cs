@@ -21,7 +21,7 @@ internal sealed class Linear : nn.Module<Tensor, Tensor>
     }
 
     public override Tensor forward(Tensor input) =>
-        OpenBlas.Linear(input, weight, bias, transposed: true) ?? nn.functional.linear(input, weight, bias);
+        OpenBlas.Linear(input, weight, bias, transposed: true) ?? BFloat16Products.Linear(input, weight, bias, transposed: true) ?? nn.functional.linear(input, weight, bias);
 }
 
 /// <summary>How Hugging Face fills new weights; all from torch's generator, so <c>manual_seed</c> decides.</summary>

@@ -98,6 +98,7 @@ internal static class TrainCommand
             Add<double>("--clip-norm", "Largest gradient norm, 0 for no limit", (c, v) => c with { ClipNorm = v });
             Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v });
             Add<string>("--device", "auto, cpu or cuda", (c, v) => c with { Device = v });
+            Add<bool>("--bf16", "Multiply in bfloat16 while training, on CUDA devices; weights stay float32", (c, v) => c with { Bf16 = v });
             Add<bool>("--no-test", "Leave the test split unopened, for tuning", (c, v) => c with { EvaluateTest = !v });
             Add<bool>("--ridge", "Fit ridge regression on count fingerprints beside, as a baseline", (c, v) => c with { RidgeBaseline = v });
         }

@@ -4,6 +4,7 @@ using LlmFusion.DataSets;
 using LlmFusion.Distributed;
 using LlmFusion.Modalities;
 using LlmFusion.Prediction;
+using LlmFusion.Transformers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -144,7 +145,7 @@ public sealed class Trainer
     {
         Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
         (Tensor truth, Tensor? known) = ScaledTargets(train, rows, model.Scaler);     // (N, T)
-        using IDisposable? watched = sync.Watch();
+        using IDisposable? watched = sync.Watch(), rounded = _config.Bf16 ? BFloat16Products.UseOnThisThread() : null;
         Tensor loss = Losses.Of(_config.Loss, model.Network.Forward(batch), truth, known);
         if (share != 1) loss = loss * share;
         loss.backward();

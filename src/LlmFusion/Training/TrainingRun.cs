@@ -50,6 +50,8 @@ public static class TrainingRun
     {
         config.Check();
         Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
+        if (config.Bf16 && device.type != DeviceType.CUDA)
+            throw new ArgumentException("bf16: got the device cpu, which multiplies bfloat16 more slowly than float32; expected a CUDA device, or no --bf16");
         TrainingCheckpoint checkpoint = new(output);
         Prepare(output, checkpoint, resume);
         config = group.FirstRankFirst(new RunEncoders(config, hub, observe, cancellation).Pinned);
