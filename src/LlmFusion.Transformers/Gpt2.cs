@@ -137,7 +137,7 @@ internal sealed class Conv1D : AdaptableLayer
 
     private Tensor Product(Tensor input)
     {
-        if (OpenBlas.Linear(input, weight, bias, transposed: false) is { } product)
+        if ((OpenBlas.Linear(input, weight, bias, transposed: false) ?? BFloat16Products.Linear(input, weight, bias, transposed: false)) is { } product)
             return product;                                                              // (.., out)
         long[] shape = input.shape;                                                      // (.., in)
         Tensor rows = input.view(-1, shape[^1]);                                         // (rows, in)

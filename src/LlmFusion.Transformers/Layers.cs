@@ -25,7 +25,7 @@ internal sealed class Linear : AdaptableLayer
     public override bool InputsFirst => false;
 
     public override Tensor forward(Tensor input) =>
-        Adapted(input, OpenBlas.Linear(input, weight, bias, transposed: true) ?? nn.functional.linear(input, weight, bias));
+        Adapted(input, OpenBlas.Linear(input, weight, bias, transposed: true) ?? BFloat16Products.Linear(input, weight, bias, transposed: true) ?? nn.functional.linear(input, weight, bias));
 }
 
 /// <summary>How Hugging Face fills new weights; all from torch's generator, so <c>manual_seed</c> decides.</summary>

@@ -16,6 +16,11 @@ public sealed class GradientSync : IDisposable
     /// <summary>Bytes of a bucket of parameters outside the blocks: large enough for a network's full rate.</summary>
     private const long BucketBytes = 25_000_000;
 
+    /// <summary>The variable that, set to <c>off</c>, lets sums begin after the backward pass only; where every core computes, that may be faster.</summary>
+    public const string OverlapVariable = "LLMFUSION_MPI_OVERLAP";
+
+    private static readonly bool overlaps = !string.Equals(Environment.GetEnvironmentVariable(OverlapVariable), "off", StringComparison.OrdinalIgnoreCase);
+
     private readonly ProcessGroup _group;
     private readonly List<Bucket> _buckets = [];
     private readonly Dictionary<nn.Module, int> _afterBlock = [];
@@ -54,7 +59,7 @@ public sealed class GradientSync : IDisposable
     }
 
     /// <summary>Marks the forward pass whose backward pass completes the gradients.</summary>
-    public IDisposable? Watch() => _group.Size == 1 ? null : BackwardProgress.Observe(block =>
+    public IDisposable? Watch() => _group.Size == 1 || !overlaps ? null : BackwardProgress.Observe(block =>
     {
         if (!_afterBlock.TryGetValue(block, out int count)) return;
         try

@@ -224,6 +224,9 @@ public sealed record RunConfig
     /// <summary><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</summary>
     public string Device { get; init; } = "auto";
 
+    /// <summary>Whether training multiplies in bfloat16 where the network is linear; only on CUDA devices.</summary>
+    public bool Bf16 { get; init; }
+
     /// <summary>Whether the test split is opened at the end.</summary>
     public bool EvaluateTest { get; init; } = true;
 

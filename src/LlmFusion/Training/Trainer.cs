@@ -4,6 +4,7 @@ using LlmFusion.DataSets;
 using LlmFusion.Distributed;
 using LlmFusion.Modalities;
 using LlmFusion.Prediction;
+using LlmFusion.Transformers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -205,6 +206,7 @@ public sealed class Trainer
         using DisposeScope scope = NewDisposeScope();
         Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
         (Tensor truth, Tensor? weights) = _objective.Targets(train, rows, model.Scaler, _device);   // (N, T)
+        using IDisposable? rounded = _config.Bf16 ? BFloat16Products.UseOnThisThread() : null;
         Tensor loss = _objective.Loss(model.Network.Forward(batch), truth, weights, totalWeight);
         loss.backward();
         return loss.item<float>();
@@ -217,9 +219,23 @@ public sealed class Trainer
     private (double Loss, double[] Mae) Validate(TrainedModel model, SplitInputs valid, WeightAverage? average)
     {
         using IDisposable? averaged = average?.Use();
-        float[][] scaled = model.PredictScaled(valid.Inputs, _config.BatchSize * 4, _device);
+        float[][] scaled = PredictTogether(model, valid);
         double[] mae = [.. _config.Targets.Select((_, t) => Enumerable.Range(0, scaled.Length).Where(n => !float.IsNaN(valid.Targets[n][t]))
             .Select(n => Math.Abs((double)model.Scaler.Unscale(scaled[n][t], t) - valid.Targets[n][t])).DefaultIfEmpty().Average())];
         return (_objective.Loss(scaled, valid, model.Scaler), mae);
+    }
+
+    /// <summary>Scaled predictions of all rows on every process, each of which computes its share.</summary>
+    private float[][] PredictTogether(TrainedModel model, SplitInputs split)
+    {
+        if (_group.Size == 1) return model.PredictScaled(split.Inputs, _config.BatchSize * 4, _device);
+        int targets = model.Scaler.Means.Count;
+        int[] rows = _group.Share([.. Enumerable.Range(0, split.Rows.Count)]);
+        float[][] own = rows.Length == 0 ? [] : model.PredictScaled([.. rows.Select(r => split.Inputs[r])], _config.BatchSize * 4, _device);
+        double[] all = new double[split.Rows.Count * targets];
+        for (int n = 0; n < rows.Length; n++)
+            for (int t = 0; t < targets; t++) all[rows[n] * targets + t] = own[n][t];
+        _group.Sum(all);
+        return [.. all.Chunk(targets).Select(row => Array.ConvertAll(row, value => (float)value))];
     }
 }

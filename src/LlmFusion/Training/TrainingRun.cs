@@ -59,6 +59,8 @@ public static class TrainingRun
     {
         config.Check();
         Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
+        if (config.Bf16 && device.type != DeviceType.CUDA)
+            throw new ArgumentException("bf16: got the device cpu, which multiplies bfloat16 more slowly than float32; expected a CUDA device, or no --bf16");
         using RunFolder? folder = group.IsFirst ? RunFolder.Open(output, resume, overwrite) : null; // the others only read
         TrainingCheckpoint checkpoint = folder?.Checkpoint ?? new TrainingCheckpoint(output);
         TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.ReadState() : null;

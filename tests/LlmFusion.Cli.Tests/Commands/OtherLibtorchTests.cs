@@ -58,6 +58,8 @@ public sealed class OtherLibtorchTests : IDisposable
         Assert.Equal(ExitCode.Failed, await _cli.Run("train", "--data", "demo", "--device", "cuda", "-o", _cli["model"]));
         Assert.Contains("is the build for the CPU", _cli.Error, StringComparison.Ordinal);
         Assert.Contains(Libtorch.FolderVariable, _cli.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Failed, await _cli.Run("train", "--data", "demo", "--bf16", "-o", _cli["model"]));
+        Assert.Contains("bf16: got the device cpu", _cli.Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_cli["model"]));
     }
 

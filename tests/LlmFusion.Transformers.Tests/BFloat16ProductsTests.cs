@@ -1,0 +1,44 @@
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace LlmFusion.Transformers.Tests;
+
+/// <summary>Products in bfloat16, on the CPU, which computes them slowly but the same.</summary>
+public class BFloat16ProductsTests
+{
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("llama")]
+    public void Results_and_gradients_are_float32_and_near_those_of_float32(string name)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(3);
+        LanguageModel model = name == "gpt2"
+            ? new Gpt2(new Gpt2Config { VocabSize = 30, Positions = 16, Width = 32, Layers = 2, Heads = 2 }, tokenEmbedding: false)
+            : new Llama(new LlamaConfig { VocabSize = 30, Positions = 16, Width = 32, Layers = 2, Heads = 4, KeyValueHeads = 2, Inner = 64 }, tokenEmbedding: false);
+        model.eval();
+        Tensor input = randn(3, 5, 32), direction = randn(3, 5, 32);
+        (Tensor expected, Tensor expectedGradient) = Compute();
+        Tensor rounded, roundedGradient;
+        using (BFloat16Products.UseOnThisThread()) (rounded, roundedGradient) = Compute();
+        Assert.Equal(ScalarType.Float32, rounded.dtype);
+        Assert.Equal(ScalarType.Float32, roundedGradient.dtype);
+        Assert.InRange(Distance(rounded, expected), 1e-5, 2e-2);
+        Assert.InRange(Distance(roundedGradient, expectedGradient), 1e-5, 5e-2);
+        // Nothing of it is left.
+        Assert.Equal(0, Distance(Compute().Output, expected));
+
+        (Tensor Output, Tensor Gradient) Compute()
+        {
+            Tensor output = model.Forward(null, input);
+            (output * direction).sum().backward();
+            Tensor gradient = cat([.. model.Blocks[0].parameters().Select(p => p.grad!.view(-1))]).clone();
+            model.zero_grad(set_to_none: true);
+            return (output.detach(), gradient);
+        }
+    }
+
+    /// <summary>|a - b| / |b|</summary>
+    private static double Distance(Tensor a, Tensor b) => ((a - b).norm() / b.norm()).item<float>();
+}
