@@ -17,7 +17,7 @@ Environment:
   MPIRUN     how they are started (mpirun --bind-to none, and what a container's root needs)
   LLMFUSION  the command line (./llmfusion of this repository)
 
-Nothing else should run on the machine meanwhile.
+A run during which other programs took more than 3 % of the machine's processor time is thrown away and repeated.
 HELP
 }
 
@@ -43,22 +43,58 @@ awk -F, 'NR == 1 { print "smiles,tpsa,a,b,c"; next } { print $2 "," $3 "," NR % 
 sed -n '1,257p' "$work/all.csv" >"$work/train.csv"
 sed -n '1p; 258,273p' "$work/all.csv" >"$work/valid.csv"
 
+# Hundredths of a second of all cores: busy, and in all.
+processor_time() { awk '/^cpu / { for (i = 2; i <= 9; i++) all += $i; print all - $5 - $6, all }' /proc/stat; }
+quiet() {
+    local busy all busy2 all2
+    while true; do
+        read -r busy all < <(processor_time); sleep 3; read -r busy2 all2 < <(processor_time)
+        (( 100 * (busy2 - busy) > 5 * (all2 - all) )) || return 0
+    done
+}
+
 # train NAME PROCESSES THREADS: a line of JSON.
 train() {
-    local name=$1 load start=()
-    load=$(cut -d' ' -f1 /proc/loadavg)
+    local others
+    while true; do
+        quiet
+        train_once "$@"
+        [[ $others == [0-2].* ]] && return
+        echo "other programs took $others % of the processor meanwhile; once more" >&2
+        sed -i '$d' "$work/runs"
+    done
+}
+
+train_once() {
+    local name=$1 start=() busy all busy2 all2 own
     (( $2 == 1 )) || start=("${mpirun[@]}" -n "$2" -x OMP_NUM_THREADS -x LLMFUSION_MPI_OVERLAP)
-    echo "round $round of $rounds: $name, load $load" >&2
+    echo "round $round of $rounds: $name" >&2
     rm -rf "$work/model"
-    OMP_NUM_THREADS=$3 "${start[@]}" "$llmfusion" train --train "$work/train.csv" --valid "$work/valid.csv" --targets tpsa --modalities fingerprint \
+    read -r busy all < <(processor_time)
+    TIMEFORMAT='%U %S'
+    { time OMP_NUM_THREADS=$3 "${start[@]}" "$llmfusion" train --train "$work/train.csv" --valid "$work/valid.csv" --targets tpsa --modalities fingerprint \
         --modality a=columns:a --modality b=columns:b --modality c=columns:c --size base --batch-size 64 --dropout 0.1 --epochs 3 --device cpu \
-        -o "$work/model" >"$work/out" 2>"$work/err" || { cat "$work/err" >&2; exit 1; }
+        -o "$work/model" >"$work/out" 2>"$work/err" || touch "$work/failed"; } 2>"$work/time"
+    [[ ! -e $work/failed ]] || { cat "$work/err" >&2; exit 1; }
+    read -r busy2 all2 < <(processor_time)
+    own=$(awk '{ print 100 * ($1 + $2) }' "$work/time")
+    others=$(awk -v busy=$((busy2 - busy)) -v all=$((all2 - all)) -v own="$own" 'BEGIN { s = 100 * (busy - own) / all; printf "%.1f", s < 0 ? 0 : s }')
     local rate waited seconds parameters
     rate=$(awk -F, 'NR > 2 { n++; s += 1 / $6 } END { printf "%.3f", n / s }' "$work/model/training-log.csv")
     read -r waited seconds < <(sed -n 's/^.* processes: \([0-9.]*\) of \([0-9.]*\) s of training.*$/\1 \2/p' "$work/err" | awk 'NR > 1 { w += $1; s += $2 } END { print w + 0, s + 0 }')
     parameters=$(sed -n 's/^\([0-9,]*\) trained parameters.*$/\1/p' "$work/err" | tr -d ,)
-    printf '{"round": %s, "run": "%s", "processes": %s, "threads_each": %s, "load_before": %s, "molecules_per_second": %s, "seconds_waited": %s, "seconds": %s, "parameters": %s}\n' \
-        "$round" "$name" "$2" "$3" "$load" "$rate" "$waited" "$seconds" "$parameters" >>"$work/runs"
+    printf '{"round": %s, "run": "%s", "processes": %s, "threads_each": %s, "others_percent": %s, "molecules_per_second": %s, "seconds_waited": %s, "seconds": %s, "parameters": %s}\n' \
+        "$round" "$name" "$2" "$3" "$others" "$rate" "$waited" "$seconds" "$parameters" >>"$work/runs"
+}
+
+# The file is whole after every round.
+write() {
+    {
+        printf '{\n  "processor": "%s",\n  "cores": %s,\n  "mpi": "%s",\n  "runs": [\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(mpirun --version | head -n 1)"
+        sed '$!s/$/,/; s/^/    /' "$work/runs"
+        printf '  ]\n}\n'
+    } >"$output.part"
+    mv "$output.part" "$output"
 }
 
 for (( round = 1; round <= rounds; round++ )); do
@@ -66,6 +102,7 @@ for (( round = 1; round <= rounds; round++ )); do
     train "$processes processes, one thread each" "$processes" 1
     LLMFUSION_MPI_OVERLAP=off train "$processes processes, one thread each, no overlap" "$processes" 1
     train "one process, $processes threads" 1 "$processes"
+    [[ -z $output ]] || write
 done
 
 # medians FIELD: of each kind of run, in their order.
@@ -77,10 +114,3 @@ echo "molecules/s, median of $rounds:"
 medians molecules_per_second | sed 's/^/  /'
 echo "seconds in which the first process only waited:"
 medians seconds_waited | sed 's/^/  /'
-if [[ $output ]]; then
-    {
-        printf '{\n  "processor": "%s",\n  "cores": %s,\n  "mpi": "%s",\n  "runs": [\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(mpirun --version | head -n 1)"
-        sed '$!s/$/,/; s/^/    /' "$work/runs"
-        printf '  ]\n}\n'
-    } >"$output"
-fi
