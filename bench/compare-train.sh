@@ -22,20 +22,10 @@ Nothing else should run on the machine meanwhile: the load before each run shoul
 HELP
 }
 
-output=
-positional=()
-while (( $# > 0 )); do
-    case $1 in
-        -h | --help) usage; exit 0 ;;
-        -o) output=$(realpath -m "${2:?-o: expected a file}"); shift 2 ;;
-        *) positional+=("$1"); shift ;;
-    esac
-done
-rounds=${positional[0]-} steps=${positional[1]-6} threads=${THREADS-2}
 . "$root/bench/compare.sh"
+arguments "$@"
+rounds=${positional[0]-} steps=${positional[1]-6}
 whole "$rounds" "$steps" "$threads"
-read -ra python <<<"${PYTHON-python3}"
-llmfusion=${LLMFUSION-$root/llmfusion}
 begin "$root/bench/train_huggingface.py" "$root/bench/summarize_train.py"
 
 ours() { run "$1" "$llmfusion" bench train --batch-size "$2" --steps "$steps" --threads "$threads" --json "${@:3}"; }

@@ -1,4 +1,20 @@
-# What the comparisons with other programs share; sourced, never run. Expects root, python, llmfusion, rounds, round, THREADS as threads.
+# What the comparisons with other programs share; sourced, never run. Expects root, the function usage, and before in_turns rounds.
+
+# arguments ARGUMENT..: sets output (of -o, empty without it) and the array positional; python, llmfusion and threads from the environment.
+arguments() {
+    output=
+    positional=()
+    while (( $# > 0 )); do
+        case $1 in
+            -h | --help) usage; exit 0 ;;
+            -o) output=$(realpath -m "${2:?-o: expected a file}"); shift 2 ;;
+            *) positional+=("$1"); shift ;;
+        esac
+    done
+    read -ra python <<<"${PYTHON-python3}"
+    llmfusion=${LLMFUSION-$root/llmfusion}
+    threads=${THREADS-2}
+}
 
 load() { cut -d' ' -f1 /proc/loadavg; }
 

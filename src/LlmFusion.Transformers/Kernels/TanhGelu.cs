@@ -6,7 +6,7 @@ namespace LlmFusion.Transformers.Kernels;
 
 /// <summary>
 /// GPT-2's activation, 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), which equals x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))).
-/// On the CPU libtorch's own takes four times as long as its exact GELU; this loop does not. Other devices, and all that is
+/// On the CPU libtorch's own is slower than its exact GELU; this loop is not. Other devices, and all that is
 /// no float32, are libtorch's.
 /// </summary>
 internal sealed class TanhGelu : autograd.SingleTensorFunction<TanhGelu>
