@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -57,6 +59,7 @@ public static class TrainingRun
     public static TrainingSummary? RunTogether(RunConfig config, string output, bool resume, ProcessGroup group, Action<TrainingEvent> observe, CancellationToken cancellation,
         ModelHub? hub = null, bool overwrite = false, bool acceptChanges = false)
     {
+        Stopwatch clock = Stopwatch.StartNew();
         config.Check();
         Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
         if (config.Bf16 && device.type != DeviceType.CUDA)
@@ -72,6 +75,8 @@ public static class TrainingRun
         _ = Objective.Of(config); // a weight of what is no target, before anything is computed
         RunEnvironment environment = RunEnvironment.Current(device);
         List<string> notes = [];
+        if (splits.HeldOut.Count > 0)
+            notes.Add(string.Create(CultureInfo.InvariantCulture, $"{splits.HeldOut.Count:N0} training rows are left out: their molecules, stereochemistry aside, stand in the validation or test split of one of the data sets"));
         if (resumed is not null)
         {
             notes.AddRange(ResumeRules.Check(resumed.Config, config, acceptChanges));
@@ -135,17 +140,18 @@ public static class TrainingRun
         Tell(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
             refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1, resumed?.Step ?? 0));
         TrainingState begin = (resumed ?? new TrainingState { DataSha256 = dataSha256, Config = [], Environment = environment }) with { Config = ResumeRules.ToJson(config), Environment = environment };
-        (TrainingState state, StopReason reason) = Train(new Trainer(config, Tell, group), model, inputs, checkpoint, begin, optimizer, average, logs, cancellation);
+        (TrainingState state, StopReason reason) = Train(new Trainer(config, Tell, group) { Time = TimeLeft(config, clock) }, model, inputs, checkpoint, begin, optimizer, average, logs, cancellation);
         if (state.Best == 0)
         {
             logs?.Ended(state, reason, null);
-            throw new RunStoppedException($"stopped before the first epoch was done, so there is no model yet; go on with: ./llmfusion train --resume {output}");
+            throw new RunStoppedException($"stopped before the first epoch was done, so there is no model yet; go on with: ./llmfusion train --resume {output}", reason);
         }
 
         if (!group.IsFirst) return null;
         checkpoint.LoadBest(model.Network, state.Best);
         if (config.LoraMerge) LowRankAdapters.Merge(model.Network.Fusion.Llm);
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
+        if (reason == StopReason.TimeOver) inputs.Remove(Parts.Test); // it is opened once, when the run is done
         (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
         ModelManifest manifest = model.Save(output, (entries, sha256) => new ModelManifest
         {
@@ -168,9 +174,12 @@ public static class TrainingRun
         AtomicFile.Write(Path.Combine(output, "README.md"), ModelCard.Of(manifest, config));
         AtomicFile.Write(Path.Combine(output, ReportFile), RunReport.Of(manifest, config, state, reason, parameters, [.. plots.OrderBy(p => !p.EndsWith("learning-curve.png", StringComparison.Ordinal)).Select(p => Path.ChangeExtension(p, ".svg"))]));
         logs!.Ended(state, reason, metrics);
-        if (reason != StopReason.Cancelled && !config.KeepCheckpoints) checkpoint.Delete();
+        if (reason is StopReason.Completed or StopReason.EarlyStopping && !config.KeepCheckpoints) checkpoint.Delete();
         return new TrainingSummary(manifest, reason, output, plots);
     }
+
+    /// <summary>Of the minutes that the run was given; null where it has no limit.</summary>
+    private static TimeSpan? TimeLeft(RunConfig config, Stopwatch clock) => config.Minutes > 0 ? TimeSpan.FromMinutes(config.Minutes) - clock.Elapsed : null;
 
     private static (TrainingState State, StopReason Reason) Train(Trainer trainer, TrainedModel model, IReadOnlyDictionary<string, SplitInputs> inputs,
         TrainingCheckpoint checkpoint, TrainingState begin, AdamW optimizer, WeightAverage? average, RunLogs? logs, CancellationToken cancellation)
