@@ -3,7 +3,7 @@ using LlmFusion.Prediction;
 namespace LlmFusion.Training;
 
 /// <summary>A run was stopped before there was a model to write; what was computed is in its checkpoint.</summary>
-public sealed class RunStoppedException(string message, StopReason reason) : OperationCanceledException(message)
+public sealed class RunStoppedException(string message, StopReason reason = StopReason.Cancelled) : OperationCanceledException(message)
 {
     /// <summary>Why: the user asked, or the time was over.</summary>
     public StopReason Reason => reason;

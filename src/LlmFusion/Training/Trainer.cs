@@ -117,8 +117,8 @@ public sealed class Trainer
         {
             int[] rows = batches[state.Step];
             double learningRate = rate.At((long)(epoch - 1) * batches.Count + state.Step);
-            manual_seed(StepSeed(epoch, state.Step, _group.Rank)).Dispose();
-            double loss = Backward(model, train, rows, StepSeed(epoch, state.Step), sync);
+            manual_seed(SeedOf(_config.Seed, epoch, state.Step, _group.Rank)).Dispose();
+            double loss = Backward(model, train, rows, SeedOf(_config.Seed, epoch, state.Step, rank: 0), sync);
             double? norm = _config.ClipNorm > 0 ? optimizer.GradientNorm() : null;
             if (!double.IsFinite(loss) || !double.IsFinite(norm ?? 0))
             {
@@ -180,9 +180,9 @@ public sealed class Trainer
     }
 
     /// <summary>Each step draws its own random numbers (SplitMix64 of run, epoch and step), so that none of them hangs on where a run was resumed; each process has masks of its own.</summary>
-    private long StepSeed(int epoch, int step, int rank = 0)
+    private static long SeedOf(int seed, int epoch, int step, int rank)
     {
-        ulong x = unchecked(((ulong)(uint)_config.Seed * 0xD1342543DE82EF95UL) ^ ((ulong)(uint)epoch << 32) ^ (uint)step ^ ((ulong)(uint)rank * 0xA0761D6478BD642FUL));
+        ulong x = unchecked(((ulong)(uint)seed * 0xD1342543DE82EF95UL) ^ ((ulong)(uint)epoch << 32) ^ (uint)step ^ ((ulong)(uint)rank * 0xA0761D6478BD642FUL));
         unchecked
         {
             x += 0x9E3779B97F4A7C15UL;
