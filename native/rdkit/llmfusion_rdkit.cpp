@@ -1,5 +1,6 @@
 #include "llmfusion_rdkit.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <ostream>
@@ -40,8 +41,8 @@ namespace {
 thread_local std::string logged;  // what RDKit's error log received during this thread's call
 thread_local std::string reason;
 thread_local std::string text_out;
-thread_local std::vector<int32_t> bits_out;
-thread_local std::vector<int32_t> counts_out;
+thread_local std::vector<int32_t> bits_out;  // or atoms
+thread_local std::vector<int32_t> counts_out;  // or bonds
 
 // RDKit explains a refused SMILES in its error log only: a stream buffer that keeps each thread's text apart catches it.
 // The one ostream above it is shared, but text written to it changes nothing in it: no lock is needed.
@@ -136,6 +137,43 @@ void hand_over_text(std::string &&result, const char **text, size_t *length) {
   *length = text_out.size();
 }
 
+int32_t hybridisation_code(RDKit::Atom::HybridizationType hybridisation) {
+  switch (hybridisation) {
+    case RDKit::Atom::SP: return 1;
+    case RDKit::Atom::SP2: return 2;
+    case RDKit::Atom::SP3: return 3;
+    case RDKit::Atom::SP3D: return 4;
+    case RDKit::Atom::SP3D2: return 5;
+    default: return 0;
+  }
+}
+
+// By CIP label and not by the direction in which neighbours are listed, which changes with their order.
+int32_t chirality_code(const RDKit::Atom &atom) {
+  std::string label;
+  if (atom.getPropIfPresent(RDKit::common_properties::_CIPCode, label)) return label == "R" ? 1 : label == "S" ? 2 : 3;
+  return atom.getChiralTag() == RDKit::Atom::CHI_UNSPECIFIED ? 0 : 3;
+}
+
+int32_t bond_code(RDKit::Bond::BondType type) {
+  switch (type) {
+    case RDKit::Bond::SINGLE: return 0;
+    case RDKit::Bond::DOUBLE: return 1;
+    case RDKit::Bond::TRIPLE: return 2;
+    case RDKit::Bond::AROMATIC: return 3;
+    default: return 4;
+  }
+}
+
+int32_t stereo_code(RDKit::Bond::BondStereo stereo) {
+  switch (stereo) {
+    case RDKit::Bond::STEREONONE: return 0;
+    case RDKit::Bond::STEREOE: return 1;
+    case RDKit::Bond::STEREOZ: return 2;
+    default: return 3;
+  }
+}
+
 }  // namespace
 
 const char *llmf_version(void) { return RDKit::rdkitVersion; }
@@ -206,6 +244,40 @@ llmf_status llmf_morgan(llmf_molecule *molecule, uint32_t radius, uint32_t size,
     *bits = bits_out.data();
     *counts = counts_out.data();
     *length = bits_out.size();
+  });
+}
+
+llmf_status llmf_graph(llmf_molecule *molecule, const int32_t **atoms, size_t *atom_count, const int32_t **bonds,
+                       size_t *bond_count) {
+  return with(molecule, [&](RDKit::ROMol &mol) {
+    RDKit::MolToSmiles(mol);  // leaves the order of the atoms as a property
+    std::vector<unsigned int> order;
+    mol.getProp(RDKit::common_properties::_smilesAtomOutputOrder, order);
+    std::vector<int32_t> place(mol.getNumAtoms());
+    for (size_t i = 0; i < order.size(); i++) place[order[i]] = static_cast<int32_t>(i);
+
+    std::vector<int32_t> rings(mol.getNumAtoms());
+    for (const auto &ring : mol.getRingInfo()->atomRings())
+      for (int atom : ring) rings[atom] |= 1 << std::min<size_t>(ring.size() - 3, 6);
+
+    bits_out.clear();
+    counts_out.clear();
+    for (unsigned int index : order) {
+      const RDKit::Atom &atom = *mol.getAtomWithIdx(index);
+      bits_out.insert(bits_out.end(),
+                      {atom.getAtomicNum(), atom.getFormalCharge(), static_cast<int32_t>(atom.getTotalNumHs()),
+                       static_cast<int32_t>(atom.getDegree()), atom.getIsAromatic(),
+                       hybridisation_code(atom.getHybridization()), rings[index], chirality_code(atom)});
+    }
+    for (const auto bond : mol.bonds())
+      counts_out.insert(counts_out.end(),
+                        {place[bond->getBeginAtomIdx()], place[bond->getEndAtomIdx()], bond_code(bond->getBondType()),
+                         bond->getIsConjugated(), mol.getRingInfo()->numBondRings(bond->getIdx()) > 0,
+                         stereo_code(bond->getStereo())});
+    *atoms = bits_out.data();
+    *atom_count = bits_out.size() / LLMF_ATOM_CODES;
+    *bonds = counts_out.data();
+    *bond_count = counts_out.size() / LLMF_BOND_CODES;
   });
 }
 

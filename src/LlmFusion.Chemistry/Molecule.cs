@@ -104,6 +104,13 @@ public sealed class Molecule : IDisposable
         return new MorganCounts(RdkitNative.Ints(bits, length), RdkitNative.Ints(counts, length));
     }
 
+    /// <summary>Atoms and bonds, in an order that does not depend on how the molecule was written.</summary>
+    public unsafe MolecularGraph Graph()
+    {
+        RdkitNative.Check(RdkitNative.Graph(handle, out int* atoms, out nuint atomCount, out int* bonds, out nuint bondCount), "molecular graph");
+        return new MolecularGraph(RdkitNative.Ints(atoms, atomCount * Atom.Codes), RdkitNative.Ints(bonds, bondCount * Bond.Codes));
+    }
+
     /// <summary>Crippen's logP, the logarithm of the octanol-water partition coefficient.</summary>
     public double LogP
     {

@@ -94,6 +94,9 @@ internal static unsafe partial class RdkitNative
     [LibraryImport(Library, EntryPoint = "llmf_morgan")]
     public static partial RdkitStatus Morgan(MoleculeHandle molecule, uint radius, uint size, out int* bits, out int* counts, out nuint length);
 
+    [LibraryImport(Library, EntryPoint = "llmf_graph")]
+    public static partial RdkitStatus Graph(MoleculeHandle molecule, out int* atoms, out nuint atomCount, out int* bonds, out nuint bondCount);
+
     [LibraryImport(Library, EntryPoint = "llmf_logp")]
     public static partial RdkitStatus LogP(MoleculeHandle molecule, out double logP);
 

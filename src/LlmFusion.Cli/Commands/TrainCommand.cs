@@ -94,7 +94,7 @@ internal static class TrainCommand
             Add<string>("--weight-column", "Column with a weight of each training and validation row, from 0 on (else all weigh the same)", (c, v) => c with { WeightColumn = v });
             AddList("--units", "Units of targets for display, for instance gap=eV,logs=log(mol/L)", (c, v) => c with { Units = v.Select(u => u.Split('=', 2)).ToDictionary(u => u[0], u => u.Length > 1 ? u[1] : throw new ArgumentException($"--units: got {u[0]}, expected NAME=UNIT")) });
             Add<bool>("--skip-bad-rows", "Leave out rows that cannot be read instead of refusing the file", (c, v) => c with { SkipBadRows = v });
-            AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint", (c, v) => c with { Modalities = [.. v] });
+            AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint, graph", (c, v) => c with { Modalities = [.. v] });
             AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
             AddPairs("--encoder", "Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen, or with ,train trained along", "NAME=MODEL", (c, v) => c with { Encoders = v });
             Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
@@ -104,6 +104,9 @@ internal static class TrainCommand
             Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } });
             Add<int>("--fingerprint-size", "Length of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Size = v } });
             Add<string>("--smiles-form", "Spelling that the sequence modalities read: canonical or as-given", (c, v) => c with { SmilesForm = Choice(v, ("canonical", SmilesForm.Canonical), ("as-given", SmilesForm.AsGiven)) });
+            Add<string>("--graph-tokens", "What the language model reads of the graph: pooled (one token) or atoms (one for each atom)", (c, v) => c with { GraphTokens = Choice(v, ("pooled", GraphTokens.Pooled), ("atoms", GraphTokens.Atoms)) });
+            Add<int>("--graph-width", "Width of the graph encoder (else half that of --size)", (c, v) => c with { GraphWidth = v });
+            Add<int>("--graph-layers", "Layers of the graph encoder (else as --size has them)", (c, v) => c with { GraphLayers = v });
             Add<string>("--size", "Size of encoders and backbone: tiny, mini, small or base (the paper's)", (c, v) => c with { Size = v });
             Add<string>("--positions", "Positional encodings: modality+llm, modality, llm or none", (c, v) => c with { Positions = Choice(v, ("modality+llm", PositionMode.ModalityAndLlm), ("modality", PositionMode.Modality), ("llm", PositionMode.Llm), ("none", PositionMode.None)) });
             Add<string>("--modality-encoding", "Modality encodings: learned or sinusoidal", (c, v) => c with { ModalityEncoding = Choice(v, ("learned", ModalityEncoding.Learned), ("sinusoidal", ModalityEncoding.Sinusoidal)) });

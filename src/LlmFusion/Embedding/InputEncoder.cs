@@ -119,6 +119,8 @@ public sealed class InputEncoder : IDisposable
         {
             case ModalityKind.Fingerprint:
                 return molecule.Fingerprint is { } counts ? new ModalityInput.Fingerprint(counts) : null;
+            case ModalityKind.Graph:
+                return molecule.Graph is { } graph ? new ModalityInput.Graph(graph) : null;
             case ModalityKind.Columns:
                 return molecule.Numbers.TryGetValue(modality, out float[]? columns) ? new ModalityInput.Vector(Scalers[modality].Scale(columns)) : null;
             case ModalityKind.Vectors:

@@ -7,7 +7,7 @@ namespace LlmFusion.Embedding;
 /// <summary>
 /// The networks that are trained along when no pretrained one is used, in the form that the paper gives them (P15): SMILES
 /// a RoBERTa with its class token, SELFIES a BART encoder with the mean of its last hidden state, text a GPT-2 with the mean
-/// of its last hidden state; the fusing language model a GPT-2.
+/// of its last hidden state; the fusing language model a GPT-2. The graph, which the paper does not have, a message-passing network.
 /// </summary>
 public static class NewNetworks
 {
@@ -64,6 +64,11 @@ public static class NewNetworks
         ModalityKind.Text => Backbone(size with { BackboneLayers = size.EncoderLayers }, maximumTokens, dropout, vocabulary),
         _ => throw new ArgumentOutOfRangeException(nameof(modality), modality, "expected a sequence modality"),
     };
+
+    /// <summary>The shape of a new graph encoder.</summary>
+    /// <param name="width">Width of an atom's state.</param>
+    /// <param name="layers">Rounds of messages.</param>
+    public static GraphNetworkConfig Graph(int width, int layers) => new() { Features = GraphFeatures.Count, Relations = GraphFeatures.Relations, Width = width, Layers = layers };
 
     /// <summary>config.json of a GPT-2 of a preset's size.</summary>
     /// <param name="size">Layers, width and heads.</param>

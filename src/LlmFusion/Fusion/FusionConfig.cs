@@ -28,13 +28,23 @@ public enum ModalityEncoding
     Sinusoidal,
 }
 
+/// <summary>What the language model reads of a molecular graph.</summary>
+public enum GraphTokens
+{
+    /// <summary>One token: mean and maximum over the atoms.</summary>
+    Pooled,
+
+    /// <summary>One token for each atom, behind those of the other modalities.</summary>
+    Atoms,
+}
+
 /// <summary>Everything that decides the shape of a <see cref="FusionModel"/>.</summary>
 public sealed record FusionConfig
 {
     /// <summary>The M modalities in stack order.</summary>
     public required IReadOnlyList<Modality> Modalities { get; init; }
 
-    /// <summary>Width d_m of each modality's embedding; for fingerprint and columns the length of the vector.</summary>
+    /// <summary>Width d_m of each modality's embedding; for fingerprint and columns the length of the vector; for the graph as atoms that of an atom's state.</summary>
     public required IReadOnlyDictionary<Modality, int> Widths { get; init; }
 
     /// <summary>Number of properties predicted at once.</summary>
@@ -45,6 +55,9 @@ public sealed record FusionConfig
 
     /// <summary>How the modality encodings are made.</summary>
     public ModalityEncoding Encoding { get; init; } = ModalityEncoding.Learned;
+
+    /// <summary>What is read of the graph, where that is one of the modalities.</summary>
+    public GraphTokens GraphTokens { get; init; } = GraphTokens.Pooled;
 
     /// <summary>Fails where the parts do not fit each other.</summary>
     public void Check()

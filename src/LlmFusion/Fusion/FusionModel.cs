@@ -7,11 +7,16 @@ using static TorchSharp.torch;
 namespace LlmFusion.Fusion;
 
 /// <summary>What the fusion model computes for N molecules of M modalities.</summary>
-/// <param name="Stacked">Modality tokens with their encodings (N, M, d): the language model's input embeddings.</param>
-/// <param name="Hidden">The language model's last hidden state (N, M, d).</param>
-/// <param name="Fused">Mean over the molecule's modalities (N, d).</param>
+/// <param name="Stacked">Modality tokens with their encodings (N, M, d): the language model's input embeddings. With atoms as tokens (N, M - 1 + L, d).</param>
+/// <param name="Hidden">The language model's last hidden state, of the same shape.</param>
+/// <param name="Fused">Mean over the molecule's tokens (N, d).</param>
 /// <param name="Prediction">Targets in scaled units (N, T).</param>
 public sealed record FusionOutput(Tensor Stacked, Tensor Hidden, Tensor Fused, Tensor Prediction);
+
+/// <summary>The atoms of N molecules, padded.</summary>
+/// <param name="States">(N, L, d_m)</param>
+/// <param name="Mask">(N, L) int64: 1 where there is an atom.</param>
+public sealed record AtomTokens(Tensor States, Tensor Mask);
 
 /// <summary>
 /// The paper's model (P4 to P11): one token per modality, stacked, told apart by positional encodings, through a language
@@ -79,11 +84,21 @@ public sealed class FusionModel : nn.Module
     /// <summary>The paper's equations.</summary>
     /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values.</param>
     /// <param name="present">(N, M): 1 where the molecule has the modality, at least one per row; null where all have all.</param>
-    public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null)
+    /// <param name="atoms">The graph, where its atoms are tokens; it has no embedding then.</param>
+    public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null, AtomTokens? atoms = null)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor stacked = stack(Config.Modalities.Select(m => Project(m, embeddings[m])), dim: 1);   // (N, M, d)
-        if (_modalityPositions is not null) stacked = stacked + _modalityPositions;                 // + (M, d)
+        Tensor stacked;
+        if (atoms is null)
+        {
+            stacked = stack(Config.Modalities.Select(m => Project(m, embeddings[m])), dim: 1);      // (N, M, d)
+            if (_modalityPositions is not null) stacked = stacked + _modalityPositions;             // + (M, d)
+        }
+        else
+        {
+            (stacked, present) = WithAtoms(embeddings, present, atoms);                             // (N, M - 1 + L, d)
+        }
+
         bool addPositions = Config.Positions is PositionMode.ModalityAndLlm or PositionMode.Llm;
         Tensor hidden = _llm.Forward(null, stacked, present, null, addPositions);                   // (N, M, d)
         Tensor fused = present is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, present);    // (N, d)
@@ -95,6 +110,20 @@ public sealed class FusionModel : nn.Module
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
     protected override void RegisterComponents()
     {
+    }
+
+    /// <summary>The tokens of the other modalities, then the atoms, each with its modality's encoding; and which of them are there.</summary>
+    private (Tensor Stacked, Tensor Present) WithAtoms(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present, AtomTokens atoms)
+    {
+        Tensor Placed(Tensor token, int m) => _modalityPositions is null ? token : token + _modalityPositions[m];
+        int graph = Config.Modalities.Index().First(m => m.Item == Modality.Graph).Index;
+        int[] others = [.. Enumerable.Range(0, Config.Modalities.Count).Where(m => m != graph)];
+        Tensor states = Placed(Project(Modality.Graph, atoms.States), graph);                       // (N, L, d)
+        if (others.Length == 0) return (states, atoms.Mask);
+        Tensor single = stack(others.Select(m => Placed(Project(Config.Modalities[m], embeddings[Config.Modalities[m]]), m)), dim: 1);
+        Tensor there = present is null ? ones(single.shape[0], others.Length, dtype: ScalarType.Int64, device: single.device)
+            : stack(others.Select(m => present.select(1, m)), dim: 1);                              // (N, M - 1)
+        return (cat([single, states], 1), cat([there, atoms.Mask], 1));
     }
 
     private Tensor Project(Modality modality, Tensor embedding)

@@ -1,13 +1,14 @@
 using LlmFusion.Embedding;
 using LlmFusion.Modalities;
+using LlmFusion.Transformers;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace LlmFusion.Fusion;
 
 /// <summary>
-/// Everything that is trained: an encoder for each modality that comes as tokens, and the fusion model on top. Embeddings of
-/// frozen encoders, and vectors, come ready.
+/// Everything that is trained: an encoder for each modality that comes as tokens or as a graph, and the fusion model on top.
+/// Embeddings of frozen encoders, and vectors, come ready.
 /// </summary>
 public sealed class PropertyModel : nn.Module
 {
@@ -15,19 +16,25 @@ public sealed class PropertyModel : nn.Module
 
     /// <summary>Joins encoders and fusion model.</summary>
     /// <param name="encoders">One for each modality of <paramref name="fusion"/> that comes as tokens.</param>
+    /// <param name="graph">The encoder of the graph, where that is one of the modalities.</param>
     /// <param name="fusion">The fusion model.</param>
-    public PropertyModel(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, FusionModel fusion)
+    public PropertyModel(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, GraphNetwork? graph, FusionModel fusion)
         : base(nameof(PropertyModel))
     {
         _encoders = new(encoders);
         Fusion = fusion;
+        Graph = graph;
         foreach (Modality modality in fusion.Config.Modalities.Where(encoders.ContainsKey))
             register_module(modality.Name, encoders[modality]);
+        if (graph is not null) register_module(Modality.Graph.Name, graph);
         register_module("fusion", fusion);
     }
 
     /// <summary>The encoder of each modality that comes as tokens.</summary>
     public IReadOnlyDictionary<Modality, SequenceEncoder> Encoders => _encoders;
+
+    /// <summary>The encoder of the graph; null without that modality.</summary>
+    public GraphNetwork? Graph { get; }
 
     /// <summary>The fusion model.</summary>
     public FusionModel Fusion { get; }
@@ -36,8 +43,13 @@ public sealed class PropertyModel : nn.Module
     public Tensor Forward(Batch batch)
     {
         using DisposeScope scope = NewDisposeScope();
-        Dictionary<Modality, Tensor> embeddings = Fusion.Config.Modalities.ToDictionary(m => m, m => Embed(m, batch));
-        return Fusion.Forward(embeddings, batch.Present).Prediction.MoveToOuterDisposeScope();
+        bool byAtom = Graph is not null && Fusion.Config.GraphTokens == GraphTokens.Atoms;
+        Dictionary<Modality, Tensor> embeddings = Fusion.Config.Modalities.Where(m => !byAtom || m != Modality.Graph).ToDictionary(m => m, m => Embed(m, batch));
+        AtomTokens? atoms = byAtom && batch.Graphs is { } graphs ? Atoms(graphs, batch) : null;
+        // A batch without a graph: one token that is not there stands for the atoms.
+        if (byAtom && atoms is null)
+            atoms = new AtomTokens(zeros(batch.Count, 1, Graph!.Config.Width, device: batch.Present!.device), zeros(batch.Count, 1, dtype: ScalarType.Int64, device: batch.Present.device));
+        return Fusion.Forward(embeddings, batch.Present, atoms).Prediction.MoveToOuterDisposeScope();
     }
 
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
@@ -50,9 +62,25 @@ public sealed class PropertyModel : nn.Module
     {
         Tensor? embedding = batch.Vectors.TryGetValue(modality, out Tensor? vectors) ? vectors
             : batch.Tokens.TryGetValue(modality, out TokenBatch? tokens) ? _encoders[modality].Forward(tokens.Ids, tokens.Mask)
+            : modality == Modality.Graph && batch.Graphs is { } graphs ? GraphNetwork.Pool(Graph!.Forward(graphs), graphs)
             : null;                                                                     // (K, d_m)
         if (!batch.Rows.TryGetValue(modality, out Tensor? rows)) return embedding!;
         Tensor all = zeros(batch.Count, Fusion.Config.Widths[modality], device: batch.Present!.device);
         return embedding is null ? all : all.index_copy(0, rows, embedding);            // (N, d_m)
+    }
+
+    /// <summary>The atoms' states as tokens. Atoms beyond the language model's positions are none, but their neighbours have heard them.</summary>
+    private AtomTokens Atoms(GraphBatch graphs, Batch batch)
+    {
+        int columns = Math.Min(graphs.Longest, Fusion.Llm.MaximumLength - (Fusion.Config.Modalities.Count - 1));
+        (Tensor places, Tensor? nodes) = graphs.PlacesInTable(columns);
+        Tensor states = Graph!.Forward(graphs);                                         // (A, H)
+        if (nodes is not null) states = states.index_select(0, nodes);
+        Tensor table = zeros(graphs.Count * columns, Graph.Config.Width, device: states.device).index_copy(0, places, states).view(graphs.Count, columns, -1);
+        Tensor mask = zeros([graphs.Count * columns], dtype: ScalarType.Int64, device: states.device).index_fill(0, places, 1).view(graphs.Count, columns);
+        if (!batch.Rows.TryGetValue(Modality.Graph, out Tensor? rows)) return new AtomTokens(table, mask);
+        return new AtomTokens(                                                          // (N, L, H), (N, L)
+            zeros(batch.Count, columns, Graph.Config.Width, device: states.device).index_copy(0, rows, table),
+            zeros(batch.Count, columns, dtype: ScalarType.Int64, device: states.device).index_copy(0, rows, mask));
     }
 }

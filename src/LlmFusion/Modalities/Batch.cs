@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LlmFusion.Transformers;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -12,10 +13,11 @@ public sealed record TokenBatch(Tensor Ids, Tensor? Mask);
 /// <summary>N molecules as tensors. Tensors belong to the dispose scope in which the batch was made.</summary>
 public sealed class Batch
 {
-    private Batch(int count, IReadOnlyDictionary<Modality, TokenBatch> tokens, IReadOnlyDictionary<Modality, Tensor> vectors, IReadOnlyDictionary<Modality, Tensor> rows, Tensor? present)
+    private Batch(int count, IReadOnlyDictionary<Modality, TokenBatch> tokens, GraphBatch? graphs, IReadOnlyDictionary<Modality, Tensor> vectors, IReadOnlyDictionary<Modality, Tensor> rows, Tensor? present)
     {
         Count = count;
         Tokens = tokens;
+        Graphs = graphs;
         Vectors = vectors;
         Rows = rows;
         Present = present;
@@ -26,6 +28,9 @@ public sealed class Batch
 
     /// <summary>Ids of the modalities that come as tokens and that at least one molecule has.</summary>
     public IReadOnlyDictionary<Modality, TokenBatch> Tokens { get; }
+
+    /// <summary>The graphs of the molecules that have one; null where none has.</summary>
+    public GraphBatch? Graphs { get; }
 
     /// <summary>Fingerprints and vectors (K, size) float32 that at least one molecule has.</summary>
     public IReadOnlyDictionary<Modality, Tensor> Vectors { get; }
@@ -44,6 +49,7 @@ public sealed class Batch
     public static Batch Of(IReadOnlyList<MoleculeInputs> inputs, IReadOnlyList<Modality> modalities, int fingerprintSize, Device device)
     {
         Dictionary<Modality, TokenBatch> tokens = [];
+        GraphBatch? graphs = null;
         Dictionary<Modality, Tensor> vectors = [], rows = [];
         long[] present = new long[inputs.Count * modalities.Count];
         for (int m = 0; m < modalities.Count; m++)
@@ -61,11 +67,12 @@ public sealed class Batch
             if (having.Count == 0) continue;
             ModalityInput[] found = [.. having.Select(n => inputs[(int)n].ByModality[m]!)];
             if (found[0] is ModalityInput.Tokens) tokens[modality] = Pad([.. found.Cast<ModalityInput.Tokens>().Select(t => t.Ids)], device);
+            else if (found[0] is ModalityInput.Graph) graphs = GraphFeatures.Batch([.. found.Cast<ModalityInput.Graph>().Select(g => g.Of)], device);
             else vectors[modality] = Dense(found, fingerprintSize, device);
         }
 
         Tensor? mask = rows.Count == 0 ? null : tensor(present, device: device).view(inputs.Count, modalities.Count);
-        return new Batch(inputs.Count, tokens, vectors, rows, mask);
+        return new Batch(inputs.Count, tokens, graphs, vectors, rows, mask);
     }
 
     private static TokenBatch Pad(int[][] ids, Device device)

@@ -17,6 +17,9 @@ public enum ModalityKind
     /// <summary>A Morgan fingerprint.</summary>
     Fingerprint,
 
+    /// <summary>Atoms and bonds.</summary>
+    Graph,
+
     /// <summary>Numbers that stand in columns of the data file.</summary>
     Columns,
 
@@ -25,7 +28,7 @@ public enum ModalityKind
 }
 
 /// <summary>
-/// One representation of a molecule, by its name in files, tensors and on the command line. The first four kinds have
+/// One representation of a molecule, by its name in files, tensors and on the command line. The first five kinds have
 /// one modality each; of columns and vectors there may be several, which the user names.
 /// </summary>
 public sealed partial record Modality
@@ -42,7 +45,10 @@ public sealed partial record Modality
     /// <summary>Morgan fingerprint (MFP).</summary>
     public static readonly Modality Fingerprint = new("fingerprint", ModalityKind.Fingerprint);
 
-    private static readonly Modality[] BuiltIn = [Smiles, Selfies, Text, Fingerprint];
+    /// <summary>Molecular graph (GR), beyond the paper.</summary>
+    public static readonly Modality Graph = new("graph", ModalityKind.Graph);
+
+    private static readonly Modality[] BuiltIn = [Smiles, Selfies, Text, Fingerprint, Graph];
 
     private Modality(string name, ModalityKind kind)
     {
@@ -59,20 +65,21 @@ public sealed partial record Modality
     /// <summary>Whether it is read as a sequence of tokens.</summary>
     public bool IsSequence => Kind is ModalityKind.Smiles or ModalityKind.Selfies or ModalityKind.Text;
 
-    /// <summary>The paper's abbreviation, <c>SM</c>, <c>SF</c>, <c>TEXT</c> or <c>MFP</c>; the name of any other.</summary>
+    /// <summary>The paper's abbreviation, <c>SM</c>, <c>SF</c>, <c>TEXT</c> or <c>MFP</c>; <c>GR</c>; the name of any other.</summary>
     public string Abbreviation => Kind switch
     {
         ModalityKind.Smiles => "SM",
         ModalityKind.Selfies => "SF",
         ModalityKind.Text => "TEXT",
         ModalityKind.Fingerprint => "MFP",
+        ModalityKind.Graph => "GR",
         _ => Name,
     };
 
     /// <summary>Reads a built-in modality's name or the paper's abbreviation, in any case.</summary>
     /// <exception cref="ArgumentException">No modality has that name.</exception>
     public static Modality Parse(string text) => Find(text.Trim())
-        ?? throw new ArgumentException($"unknown modality '{text}': expected smiles, selfies, text or fingerprint, or one defined by --modality NAME=columns:.. or NAME=vectors:..");
+        ?? throw new ArgumentException($"unknown modality '{text}': expected smiles, selfies, text, fingerprint or graph, or one defined by --modality NAME=columns:.. or NAME=vectors:..");
 
     /// <summary>A modality that the user names.</summary>
     /// <param name="name">A letter, then letters, digits and underscores: it becomes part of tensor names.</param>
@@ -91,7 +98,7 @@ public sealed partial record Modality
     public static IReadOnlyList<Modality> InStackOrder(IEnumerable<Modality> modalities)
     {
         Modality[] found = [.. modalities.Distinct().OrderBy(m => Array.IndexOf(BuiltIn, m) is >= 0 and var place ? place : BuiltIn.Length)];
-        return found.Length > 0 ? found : throw new ArgumentException("no modality given: expected at least one of smiles, selfies, text, fingerprint");
+        return found.Length > 0 ? found : throw new ArgumentException("no modality given: expected at least one of smiles, selfies, text, fingerprint, graph");
     }
 
     /// <inheritdoc/>

@@ -47,8 +47,11 @@ public sealed record Representations(
 {
     private static readonly Dictionary<Modality, float[]> NoNumbers = [];
 
+    /// <summary>Atoms and bonds.</summary>
+    public MolecularGraph? Graph { get; init; }
+
     /// <summary>Whether the molecule has none of the modalities.</summary>
-    public bool AreEmpty => this is { Smiles: null, Selfies: null, Text: null, Fingerprint: null } && Numbers.Count == 0;
+    public bool AreEmpty => this is { Smiles: null, Selfies: null, Text: null, Fingerprint: null, Graph: null } && Numbers.Count == 0;
 
     /// <summary>What a sequence encoder reads: SMILES, SELFIES tokens separated by blanks (as SELF-BART's own loader writes them), or the text.</summary>
     public string? SequenceOf(Modality modality) => modality.Kind switch
@@ -75,7 +78,10 @@ public sealed record Representations(
             options.Modalities.Contains(Modality.Selfies) ? SelfiesOf(first) ?? SelfiesOf(second) : null,
             options.Modalities.Contains(Modality.Text) && !string.IsNullOrWhiteSpace(sample.Text) ? sample.Text : null,
             options.Modalities.Contains(Modality.Fingerprint) ? FingerprintOf(molecule, options.Fingerprint) : null,
-            options.Columns.Count + options.Vectors.Count == 0 ? NoNumbers : NumbersOf(row, canonical, options));
+            options.Columns.Count + options.Vectors.Count == 0 ? NoNumbers : NumbersOf(row, canonical, options))
+        {
+            Graph = options.Modalities.Contains(Modality.Graph) ? molecule.Graph() : null,
+        };
     }
 
     /// <summary>The representations of a row, or why there are none.</summary>

@@ -13,7 +13,7 @@ namespace LlmFusion.Prediction;
 public sealed record ModelManifest
 {
     /// <summary>The newest layout that this program reads.</summary>
-    public const int CurrentFormat = 3;
+    public const int CurrentFormat = 4;
 
     /// <summary>The oldest layout that it writes, where the folder has nothing that needs a newer one.</summary>
     public const int FirstFormat = 2;
@@ -48,6 +48,9 @@ public sealed record ModelManifest
     /// <summary>How the modality encodings are made.</summary>
     public required ModalityEncoding ModalityEncoding { get; init; }
 
+    /// <summary>What the language model reads of the graph, where that is one of the modalities.</summary>
+    public GraphTokens GraphTokens { get; init; }
+
     /// <summary>sha256 of <c>model.safetensors</c>.</summary>
     public required string WeightsSha256 { get; init; }
 
@@ -66,8 +69,8 @@ public sealed record ModelManifest
     /// <summary>Metrics beside the baselines, per split and target.</summary>
     public required Comparison Metrics { get; init; }
 
-    /// <summary>The layout that a program must know to read this manifest rightly: 3 with adapters, trained pretrained encoders, or logarithms.</summary>
-    internal int FormatNeeded() =>
+    /// <summary>The layout that a program must know to read this manifest rightly: 3 with adapters, trained pretrained encoders, or logarithms; 4 with graphs.</summary>
+    internal int FormatNeeded() => Modalities.Any(m => m.Name == Modality.Graph.Name) ? 4 :
         Adapter is not null || Modalities.Any(m => m.Tuned is not null) || Targets.Any(t => t.Scaling == ScalingKind.Log) ? 3 : FirstFormat;
 
     internal static readonly JsonSerializerOptions Json = new()

@@ -59,7 +59,9 @@ public sealed class TrainedModel : IDisposable
         Dictionary<Modality, SequenceEncoder> encoders = inputs.Tokenizers.ToDictionary(t => t.Key, t => new SequenceEncoder(
             Architectures.New(Element(NewNetworks.Encoder(t.Key, size, t.Value.Vocabulary.Count, config.MaximumTokens, config.Dropout))), NewNetworks.Pooling(t.Key)));
         foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
-        return new TrainedModel(Build(encoders, inputs, llm, config.Positions, config.ModalityEncoding, scaler.Means.Count), inputs, scaler);
+        GraphNetwork? graph = inputs.Representation.Modalities.Contains(Modality.Graph)
+            ? new GraphNetwork(NewNetworks.Graph(config.GraphWidth ?? size.Width / 2, config.GraphLayers ?? size.GraphLayers)) : null;
+        return new TrainedModel(Build(encoders, graph, inputs, llm, config.Positions, config.ModalityEncoding, config.GraphTokens, scaler.Means.Count), inputs, scaler);
     }
 
     /// <summary>Loads a model folder; every tensor must be there, of the right shape, and none besides.</summary>
@@ -84,10 +86,12 @@ public sealed class TrainedModel : IDisposable
 
             Dictionary<Modality, SequenceEncoder> encoders = trained.ToDictionary(t => t.Key, t => new SequenceEncoder(Architectures.New(t.Value.Config, initialize: false), NewNetworks.Pooling(t.Key)));
             foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
-            PropertyModel network = Build(encoders, inputs,
-                Architectures.NewLanguageModel(backbone, initialize: false), manifest.Positions, manifest.ModalityEncoding, manifest.Targets.Count);
+            ModalityEntry? graph = manifest.Modalities.FirstOrDefault(m => m.Name == Modality.Graph.Name);
+            PropertyModel network = Build(encoders, graph is null ? null : NewGraph(Inside(folder, graph.Encoder)), inputs,
+                Architectures.NewLanguageModel(backbone, initialize: false), manifest.Positions, manifest.ModalityEncoding, manifest.GraphTokens, manifest.Targets.Count);
             Load(network.Fusion, Path.Combine(folder, WeightsFile), manifest.WeightsSha256);
             foreach ((Modality modality, (ModalityEntry entry, string encoder, _)) in trained) Load(network.Encoders[modality].Model, Path.Combine(encoder, WeightsFile), entry.Sha256);
+            if (graph is not null) Load(network.Graph!, Path.Combine(Inside(folder, graph.Encoder), WeightsFile), graph.Sha256);
             if (manifest.Adapter is { } adapter) LoadAdapter(network.Fusion.Llm, Inside(folder, adapter.Folder), adapter);
             network.eval();
             TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)], [.. manifest.Targets.Select(t => t.Scaling)]);
@@ -143,6 +147,7 @@ public sealed class TrainedModel : IDisposable
                 ModalityKind.Fingerprint => entry with { Fingerprint = Inputs.Representation.Fingerprint },
                 ModalityKind.Columns => entry with { Columns = [.. Inputs.Representation.Columns[modality].Select((name, c) => new ColumnEntry(name, Inputs.Scalers[modality].Means[c], Inputs.Scalers[modality].Deviations[c]))] },
                 ModalityKind.Vectors => entry with { Vectors = Inputs.Components[modality] },
+                ModalityKind.Graph => SaveEncoder(Network.Graph!, Network.Graph!.Config.ToJson(), entry, relative, encoder),
                 _ when Inputs.Frozen.TryGetValue(modality, out FrozenEncoder? frozen) => SaveFrozen(frozen, entry, relative, encoder),
                 _ when Inputs.Tuned.TryGetValue(modality, out TunedEncoder? tuned) => SaveTuned(tuned, entry, relative, encoder),
                 _ => SaveTrained(modality, entry, relative, encoder),
@@ -200,9 +205,15 @@ public sealed class TrainedModel : IDisposable
     private ModalityEntry SaveTrained(Modality modality, ModalityEntry entry, string relative, string folder)
     {
         Directory.CreateDirectory(folder);
-        AtomicFile.Write(Path.Combine(folder, ConfigFile), Network.Encoders[modality].Model.ConfigJson().ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
         AtomicFile.Write(Path.Combine(folder, VocabularyFile), Inputs.Tokenizers[modality].Vocabulary.ToJson());
-        Safetensors.Write(Path.Combine(folder, WeightsFile), Network.Encoders[modality].Model.state_dict(), Metadata);
+        return SaveEncoder(Network.Encoders[modality].Model, Network.Encoders[modality].Model.ConfigJson(), entry, relative, folder);
+    }
+
+    private static ModalityEntry SaveEncoder(nn.Module encoder, JsonObject config, ModalityEntry entry, string relative, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        AtomicFile.Write(Path.Combine(folder, ConfigFile), config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+        Safetensors.Write(Path.Combine(folder, WeightsFile), encoder.state_dict(), Metadata);
         return entry with { Encoder = relative, Sha256 = Sha256(Path.Combine(folder, WeightsFile)) };
     }
 
@@ -266,13 +277,26 @@ public sealed class TrainedModel : IDisposable
         return new TunedEncoder(FrozenEncoder.OpenSaved(tuned.Model, encoder, modality, tuned.Pooling, tuned.MaximumTokens, tuned.SubstituteVocabulary));
     }
 
-    private static PropertyModel Build(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, InputEncoder inputs, LanguageModel llm,
-        PositionMode positions, ModalityEncoding encoding, int targets) => new(encoders, new FusionModel(new FusionConfig
+    /// <summary>A graph encoder without weights, of a size that its weights file holds.</summary>
+    private static GraphNetwork NewGraph(string folder)
+    {
+        GraphNetworkConfig config = GraphNetworkConfig.From(Architectures.ReadConfig(folder));
+        string weights = Path.Combine(folder, WeightsFile);
+        long held = Safetensors.ReadHeader(weights).Entries.Sum(entry => entry.Shape.Aggregate(1L, (count, size) => count * size));
+        if (config.Parameters != held) throw new InvalidDataException($"{weights}: holds {held} numbers, expected {config.Parameters} for its config.json");
+        return new GraphNetwork(config, initialize: false);
+    }
+
+    private static PropertyModel Build(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, GraphNetwork? graph, InputEncoder inputs, LanguageModel llm,
+        PositionMode positions, ModalityEncoding encoding, GraphTokens graphTokens, int targets) => new(encoders, graph, new FusionModel(new FusionConfig
         {
             Modalities = inputs.Representation.Modalities,
-            Widths = inputs.Representation.Modalities.ToDictionary(m => m, m => encoders.TryGetValue(m, out SequenceEncoder? encoder) ? encoder.Model.Width : inputs.WidthOf(m)),
+            Widths = inputs.Representation.Modalities.ToDictionary(m => m, m => encoders.TryGetValue(m, out SequenceEncoder? encoder) ? encoder.Model.Width
+                : m != Modality.Graph ? inputs.WidthOf(m)
+                : graphTokens == GraphTokens.Atoms ? graph!.Config.Width : graph!.PooledWidth),
             Positions = positions,
             Encoding = encoding,
+            GraphTokens = graphTokens,
             Targets = targets,
         }, llm));
 

@@ -131,6 +131,15 @@ public sealed record RunConfig
     /// <summary>Size of the networks: <c>tiny</c>, <c>mini</c>, <c>small</c> or <c>base</c>.</summary>
     public string Size { get; init; } = SizePreset.Mini.Name;
 
+    /// <summary>What the language model reads of the graph: one token, or one for each atom.</summary>
+    public GraphTokens GraphTokens { get; init; } = GraphTokens.Pooled;
+
+    /// <summary>Width of an atom's state in the graph encoder; null: half the width of <see cref="Size"/>.</summary>
+    public int? GraphWidth { get; init; }
+
+    /// <summary>Rounds of messages in the graph encoder; null: as <see cref="Size"/> says.</summary>
+    public int? GraphLayers { get; init; }
+
     /// <summary>Which positional encodings are added.</summary>
     public PositionMode Positions { get; init; } = PositionMode.ModalityAndLlm;
 
@@ -353,6 +362,9 @@ public sealed record RunConfig
                 "encoder_learning_rates", name, "a modality of the run whose encoder is trained along: a new one, or a pretrained one with ,train");
         }
 
+        Require(StackOrder().Contains(Modality.Graph) || (GraphTokens == GraphTokens.Pooled && GraphWidth is null && GraphLayers is null), "graph_tokens, graph_width, graph_layers", string.Join(", ", StackOrder()), "the modality graph with them");
+        Require(GraphWidth is null or (>= 8 and <= 4096), "graph_width", GraphWidth, "8 to 4096");
+        Require(GraphLayers is null or (>= 1 and <= 64), "graph_layers", GraphLayers, "1 to 64");
         Require(HuberDelta > 0 && double.IsFinite(HuberDelta), "huber_delta", HuberDelta, "a positive number");
         foreach ((string name, double weight) in TargetWeights) Require(weight >= 0 && double.IsFinite(weight), "target_weights", $"{name}={weight}", "numbers from 0 on");
         Require(MaximumTokens is >= 8 and <= 4096, "maximum_tokens", MaximumTokens, "8 to 4096");

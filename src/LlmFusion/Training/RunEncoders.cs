@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlmFusion.Embedding;
+using LlmFusion.Fusion;
 using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 using LlmFusion.Transformers;
@@ -56,7 +57,7 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
     public (LanguageModel Model, BackboneSource? Source) Backbone(int modalities)
     {
         if (config.Backbone is not { } name)
-            return (Architectures.NewLanguageModel(Element(NewNetworks.Backbone(SizePreset.Named(config.Size), positions: modalities, config.Dropout))), null);
+            return (Architectures.NewLanguageModel(Element(NewNetworks.Backbone(SizePreset.Named(config.Size), positions: config.GraphTokens == GraphTokens.Atoms ? modalities - 1 + config.MaximumTokens : modalities, config.Dropout))), null);
         EncoderChoice choice = EncoderChoice.Parse(name);
         if (config.Init == InitKind.Random)
             return (Architectures.NewLanguageModel(Element(WithDropout(ConfigOf(choice)))), null);

@@ -164,6 +164,7 @@ public static class TrainingRun
             BackboneSource = backbone,
             Positions = config.Positions,
             ModalityEncoding = config.ModalityEncoding,
+            GraphTokens = config.GraphTokens,
             WeightsSha256 = sha256,
             Targets = [.. splits.Targets.Select((t, i) => new TargetEntry(t, units[i], scaler.Means[i], scaler.Deviations[i], scaler.Kinds[i]))],
             Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count) { Sha256 = dataSha256 },
