@@ -41,6 +41,8 @@ internal static class TrainCommand
             string? path = result.GetValue(configFile)?.FullName ?? (resumed is null ? null : Path.Combine(resumed, TrainingRun.ConfigFile));
             if (resumed is not null && !File.Exists(path)) throw new UsageException($"{resumed}: holds no {TrainingRun.ConfigFile}; expected the folder of a training run");
             RunConfig config = options.Apply(result, path is null ? new RunConfig() : RunConfig.Load(path));
+            if (config.InitModel is { } initial && RunOptions.OfArchitecture.FirstOrDefault(o => result.GetResult(o) is not null) is { } contradictory)
+                throw new UsageException($"{contradictory}: the run begins from {initial}, whose architecture it has; leave the option out");
             if (result.GetValue(file) is { } given) config = config with { File = given.ToString() };
             ProcessGroup group = ProcessGroup.Join();
             using TrainingView view = new(screen);
@@ -70,6 +72,9 @@ internal static class TrainCommand
     /// <summary>The options that stand for a member of <see cref="RunConfig"/>; only those given on the command line override the configuration.</summary>
     private sealed class RunOptions
     {
+        /// <summary>What a model that a run begins from decides.</summary>
+        public static readonly string[] OfArchitecture = ["--size", "--backbone", "--smiles-form", "--positions", "--modality-encoding", "--max-tokens"];
+
         private readonly List<Func<ParseResult, RunConfig, RunConfig>> _overrides = [];
         private readonly Command _command;
 
@@ -98,7 +103,8 @@ internal static class TrainCommand
             AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
             AddPairs("--encoder", "Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen, or with ,train trained along", "NAME=MODEL", (c, v) => c with { Encoders = v });
             Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
-            Add<string>("--init", "Weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)", (c, v) => c with { Init = Choice(v, ("pretrained", InitKind.Pretrained), ("random", InitKind.Random)) });
+            Add<string>("--init", "Folder of a trained model to begin from: its architecture and weights; or the weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)",
+                (c, v) => v switch { "pretrained" => c with { Init = InitKind.Pretrained }, "random" => c with { Init = InitKind.Random }, _ => c with { InitModel = v } });
             Add<bool>("--no-store", "Neither use nor keep stored embeddings of frozen encoders", (c, v) => c with { Store = !v });
             Add<string>("--fingerprint", "Morgan fingerprint as counts or bits (the paper: bits)", (c, v) => c with { Fingerprint = c.Fingerprint with { Counts = CountsOf(v) } });
             Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } });

@@ -8,7 +8,7 @@ public static class ResumeRules
 {
     // Where files lie is free, as the hash of their content is compared.
     private static readonly HashSet<string> Free =
-        ["data", "file", "train_file", "valid_file", "test_file", "units", "epochs", "early_stopping", "minutes", "checkpoint_minutes", "keep_checkpoints", "device", "evaluate_test", "ridge_baseline", "store"];
+        ["data", "init_model", "file", "train_file", "valid_file", "test_file", "units", "epochs", "early_stopping", "minutes", "checkpoint_minutes", "keep_checkpoints", "device", "evaluate_test", "ridge_baseline", "store"];
 
     // The network and its optimiser's state fit all the same, though the result is no longer that of one run.
     private static readonly HashSet<string> Acceptable =

@@ -98,8 +98,8 @@ public sealed record RunConfig
     /// <summary>Leave out rows that cannot be read instead of refusing the file.</summary>
     public bool SkipBadRows { get; init; }
 
-    /// <summary>The modalities to fuse.</summary>
-    public List<string> Modalities { get; init; } = ["smiles", "selfies", "fingerprint"];
+    /// <summary>The modalities to fuse; empty: those of <see cref="InitModel"/>, else <see cref="DefaultModalities"/>.</summary>
+    public List<string> Modalities { get; init; } = [];
 
     /// <summary>Radius, size and kind of the Morgan fingerprint.</summary>
     public FingerprintOptions Fingerprint { get; init; } = new();
@@ -124,6 +124,12 @@ public sealed record RunConfig
 
     /// <summary>What the weights of <see cref="Encoders"/> and <see cref="Backbone"/> are.</summary>
     public InitKind Init { get; init; } = InitKind.Pretrained;
+
+    /// <summary>
+    /// Folder of a trained model to begin from, or null: its architecture, vocabularies and weights, for the modalities and targets that both
+    /// have. Settings of the architecture are then the model's and must be left out; <see cref="Encoders"/> are for modalities that it does not have.
+    /// </summary>
+    public string? InitModel { get; init; }
 
     /// <summary>Whether embeddings of frozen encoders are kept in the store.</summary>
     public bool Store { get; init; } = true;
@@ -281,8 +287,11 @@ public sealed record RunConfig
     /// <summary>The built-in data sets of <see cref="Data"/>; none where files are given.</summary>
     public IReadOnlyList<string> DataNames() => Data?.Split('+', ',').Select(name => name.Trim()).ToArray() ?? [];
 
+    /// <summary>What is fused where nothing is said.</summary>
+    public static IReadOnlyList<string> DefaultModalities { get; } = ["smiles", "selfies", "fingerprint"];
+
     /// <summary>The modalities in stack order.</summary>
-    public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. Modalities.Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
+    public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. (Modalities.Count > 0 ? Modalities : DefaultModalities).Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
 
     /// <summary>How a target is scaled.</summary>
     public ScalingKind ScalingOf(string target) => TargetScalings.GetValueOrDefault(target, TargetScaling);
