@@ -41,11 +41,25 @@ internal static class TrainCommand
             string? path = result.GetValue(configFile)?.FullName ?? (resumed is null ? null : Path.Combine(resumed, TrainingRun.ConfigFile));
             if (resumed is not null && !File.Exists(path)) throw new UsageException($"{resumed}: holds no {TrainingRun.ConfigFile}; expected the folder of a training run");
             RunConfig config = options.Apply(result, path is null ? new RunConfig() : RunConfig.Load(path));
+            if (config.InitModel is { } initial && RunOptions.OfArchitecture.FirstOrDefault(o => result.GetResult(o) is not null) is { } contradictory)
+                throw new UsageException($"{contradictory}: the run begins from {initial}, whose architecture it has; leave the option out");
             if (result.GetValue(file) is { } given) config = config with { File = given.ToString() };
             ProcessGroup group = ProcessGroup.Join();
             using TrainingView view = new(screen);
-            TrainingSummary? summary = TrainingRun.RunTogether(config, folder, resumed is not null, group, view.Show, cancellation,
-                overwrite: result.GetValue(overwrite), acceptChanges: result.GetValue(acceptChanges));
+            TrainingSummary? summary;
+            try
+            {
+                summary = TrainingRun.RunTogether(config, folder, resumed is not null, group, view.Show, cancellation,
+                    overwrite: result.GetValue(overwrite), acceptChanges: result.GetValue(acceptChanges));
+            }
+            catch (RunStoppedException e) when (e.Reason == StopReason.TimeOver)
+            {
+                // The time was over within the first epoch: as asked for, though there is no model to show.
+                view.Dispose();
+                screen.Note(e.Message);
+                summary = null;
+            }
+
             view.Dispose();
             group.Leave();
             if (summary is null) return ExitCode.Done;
@@ -58,13 +72,19 @@ internal static class TrainCommand
     /// <summary>The options that stand for a member of <see cref="RunConfig"/>; only those given on the command line override the configuration.</summary>
     private sealed class RunOptions
     {
+        /// <summary>What a model that a run begins from decides.</summary>
+        public static readonly string[] OfArchitecture = ["--size", "--backbone", "--smiles-form", "--positions", "--modality-encoding", "--max-tokens"];
+
         private readonly List<Func<ParseResult, RunConfig, RunConfig>> _overrides = [];
         private readonly Command _command;
 
         public RunOptions(Command command)
         {
             _command = command;
-            Add<string>("--data", "Built-in data set: demo, qm9 or chebi20", (c, v) => c with { Data = v });
+            Add<string>("--data", "Built-in data set: demo, qm9 or chebi20; or several to learn together, as in qm9,chebi20", (c, v) => c with { Data = string.Join('+', v.Split(',', StringSplitOptions.TrimEntries)) });
+            AddPairs("--data-repeats", "With several data sets: how often the training rows of one are drawn in an epoch (else once), as in chebi20=2", "NAME=TIMES", (c, v) => c with { DataRepeats = v.ToDictionary(r => r.Key, r => WholeNumber("--data-repeats", r.Value)) });
+            Add<bool>("--include-held-out", "With several data sets: train also on molecules that stand in the validation or test split of one of them", (c, v) => c with { ExcludeHeldOut = !v });
+            Add<bool>("--templated-train-text", "Give training molecules of ChEBI-20 texts made by template, which are not the data set's captions", (c, v) => c with { TemplatedTrainText = v });
             Add<string>("--train", "Training file of a predefined split", (c, v) => c with { TrainFile = v });
             Add<string>("--valid", "Validation file of a predefined split", (c, v) => c with { ValidFile = v });
             Add<string>("--test", "Test file of a predefined split", (c, v) => c with { TestFile = v });
@@ -83,7 +103,8 @@ internal static class TrainCommand
             AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
             AddPairs("--encoder", "Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen, or with ,train trained along", "NAME=MODEL", (c, v) => c with { Encoders = v });
             Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
-            Add<string>("--init", "Weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)", (c, v) => c with { Init = Choice(v, ("pretrained", InitKind.Pretrained), ("random", InitKind.Random)) });
+            Add<string>("--init", "Folder of a trained model to begin from: its architecture and weights; or the weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)",
+                (c, v) => v switch { "pretrained" => c with { Init = InitKind.Pretrained }, "random" => c with { Init = InitKind.Random }, _ => c with { InitModel = v } });
             Add<bool>("--no-store", "Neither use nor keep stored embeddings of frozen encoders", (c, v) => c with { Store = !v });
             Add<string>("--fingerprint", "Morgan fingerprint as counts or bits (the paper: bits)", (c, v) => c with { Fingerprint = c.Fingerprint with { Counts = CountsOf(v) } });
             Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } });
@@ -97,6 +118,8 @@ internal static class TrainCommand
             Add<string>("--modality-encoding", "Modality encodings: learned or sinusoidal", (c, v) => c with { ModalityEncoding = Choice(v, ("learned", ModalityEncoding.Learned), ("sinusoidal", ModalityEncoding.Sinusoidal)) });
             Add<int>("--max-tokens", "Longest token sequence", (c, v) => c with { MaximumTokens = v });
             Add<double>("--dropout", "Dropout probability", (c, v) => c with { Dropout = v });
+            Add<double>("--modality-dropout", "Probability with which each modality of a training molecule is left out (one always stays), so that the model answers from any subset", (c, v) => c with { ModalityDropout = v }, c => c.ModalityDropout);
+            Add<double>("--single-modality", "Probability with which a training molecule keeps one modality alone", (c, v) => c with { SingleModality = v }, c => c.SingleModality);
             Add<string>("--tune", "What of the fusion model is trained: full, lora (adapters in the language model, and all that is new), head (projections, fingerprint encoder, head) or norms (these, norms and positions)", (c, v) => c with { Tune = Choice(v, ("full", TuneMode.Full), ("lora", TuneMode.Lora), ("head", TuneMode.Head), ("norms", TuneMode.Norms)) }, c => "full");
             Add<int>("--lora-rank", "Rank of the adapters", (c, v) => c with { LoraRank = v }, c => c.LoraRank);
             Add<double>("--lora-alpha", "The adapters' corrections are multiplied by alpha / rank", (c, v) => c with { LoraAlpha = v }, c => c.LoraAlpha);
@@ -115,7 +138,8 @@ internal static class TrainCommand
             Add<double>("--weight-decay", "Weight decay of AdamW", (c, v) => c with { WeightDecay = v }, c => c.WeightDecay);
             AddList("--no-decay", "What the weight decay leaves out: norms, biases, embeddings (else nothing)", (c, v) => c with { NoDecay = [.. v.Select(e => Choice(e, ("norms", DecayExemption.Norms), ("biases", DecayExemption.Biases), ("embeddings", DecayExemption.Embeddings)))] });
             Add<int>("--warmup-steps", "Steps of linear warm-up", (c, v) => c with { WarmupSteps = v }, c => c.WarmupSteps);
-            Add<string>("--schedule", "plateau (the paper's ReduceLROnPlateau), cosine or constant", (c, v) => c with { Schedule = Choice(v, ("plateau", ScheduleKind.Plateau), ("cosine", ScheduleKind.Cosine), ("constant", ScheduleKind.Constant)) }, c => "plateau");
+            Add<string>("--schedule", "plateau (the paper's ReduceLROnPlateau), cosine, constant or one-cycle", (c, v) => c with { Schedule = Choice(v, ("plateau", ScheduleKind.Plateau), ("cosine", ScheduleKind.Cosine), ("constant", ScheduleKind.Constant), ("one-cycle", ScheduleKind.OneCycle)) }, c => "plateau");
+            Add<double>("--one-cycle-rise", "Share of all steps over which one-cycle rises", (c, v) => c with { OneCycleRise = v }, c => c.OneCycleRise);
             Add<int>("--plateau-patience", "Epochs without improvement that pass before the learning rate falls", (c, v) => c with { PlateauPatience = v }, c => c.PlateauPatience);
             Add<double>("--plateau-factor", "By what the learning rate is then multiplied", (c, v) => c with { PlateauFactor = v }, c => c.PlateauFactor);
             Add<double>("--plateau-threshold", "How much better an improvement is than the best", (c, v) => c with { PlateauThreshold = v }, c => c.PlateauThreshold);
@@ -126,6 +150,7 @@ internal static class TrainCommand
             Add<double>("--clip-norm", "Largest gradient norm, 0 for no limit", (c, v) => c with { ClipNorm = v }, c => c.ClipNorm);
             Add<double>("--ema-decay", "Decay of a running average of the weights, which is then validated and saved, for instance 0.999; 0 for none", (c, v) => c with { EmaDecay = v }, c => c.EmaDecay);
             Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v });
+            Add<double>("--minutes", "Stop after so many minutes with a checkpoint, to go on with --resume; 0 for no limit", (c, v) => c with { Minutes = v });
             Add<double>("--checkpoint-minutes", "Minutes between checkpoints within an epoch, 0 for one after every step", (c, v) => c with { CheckpointMinutes = v });
             Add<bool>("--checkpoint-activations", "Compute the language model's activations again in the backward pass instead of keeping them: less memory, more work", (c, v) => c with { CheckpointActivations = v });
             Add<bool>("--keep-checkpoints", "Keep the checkpoints of a finished run, to resume it with more --epochs", (c, v) => c with { KeepCheckpoints = v });
@@ -169,6 +194,9 @@ internal static class TrainCommand
 
         private static double Number(string option, string text) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : throw new UsageException($"{option}: got {text}, expected a number");
+
+        private static int WholeNumber(string option, string text) =>
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : throw new UsageException($"{option}: got {text}, expected a whole number");
 
         private static bool CountsOf(string text) => Choice(text, ("counts", true), ("bits", false));
 

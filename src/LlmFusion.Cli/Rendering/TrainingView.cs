@@ -62,6 +62,7 @@ internal sealed class TrainingView(Screen screen) : IDisposable
         {
             StopReason.Completed => "all epochs done",
             StopReason.EarlyStopping => "stopped early, as the validation loss no longer improved",
+            StopReason.TimeOver => $"the time is over; go on with: ./llmfusion train --resume {summary.Folder}",
             _ => $"stopped by the user; go on with: ./llmfusion train --resume {summary.Folder}",
         };
         using Process self = Process.GetCurrentProcess();

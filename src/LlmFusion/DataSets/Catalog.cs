@@ -15,6 +15,9 @@ public sealed record CatalogEntry(
 
     /// <summary>True if the program makes it itself: it has no files.</summary>
     public bool IsBuiltIn => Source.Length == 0;
+
+    /// <summary>Whether there are texts made by template for its training molecules.</summary>
+    public bool HasTemplatedTexts => Name == "chebi20";
 }
 
 /// <summary>A choice among what a named data set offers.</summary>
@@ -125,7 +128,7 @@ public static class Catalog
         IReadOnlyList<string> targets = options.Targets ?? entry.DefaultTargets;
         if (targets.FirstOrDefault(t => !entry.Targets.Contains(t)) is { } unknown)
             throw new ArgumentException($"target of {entry.Name}: got \"{unknown}\", expected {string.Join(", ", entry.Targets)}", nameof(options));
-        if (options.TemplatedTrainText && entry.Name != "chebi20")
+        if (options.TemplatedTrainText && !entry.HasTemplatedTexts)
             throw new ArgumentException($"templated texts: got the data set {entry.Name}, expected chebi20", nameof(options));
         return (entry, options, targets);
     }

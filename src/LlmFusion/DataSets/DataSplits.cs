@@ -21,6 +21,9 @@ public sealed record DataSplits(
     /// <summary>The rows that are in no part because they are no samples, with their errors, in file order.</summary>
     public IReadOnlyList<DataRow> Refused { get; init; } = [];
 
+    /// <summary>Training rows that were left out of joint data, as their molecule stands in validation or test of one of the data sets.</summary>
+    public IReadOnlyList<DataRow> HeldOut { get; init; } = [];
+
     /// <summary>Each target's unit in the order of <see cref="Targets"/>, empty where it has none or none is known.</summary>
     public IReadOnlyList<string> Units => [.. Targets.Select(TargetUnits.Of)];
 

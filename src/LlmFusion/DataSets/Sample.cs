@@ -10,4 +10,7 @@ public sealed record Sample(string Id, string Smiles, string? Text, float[] Targ
 {
     /// <summary>How much the molecule counts in training: finite and from 0 on.</summary>
     public float Weight { get; init; } = 1;
+
+    /// <summary>How often the molecule is drawn in an epoch of training, from 1 on.</summary>
+    public int Repeats { get; init; } = 1;
 }

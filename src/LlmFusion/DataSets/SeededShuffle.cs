@@ -17,6 +17,9 @@ internal sealed class SeededShuffle(ulong seed)
         return z ^ (z >> 31);
     }
 
+    /// <summary>A number from 0 up to, not including, 1.</summary>
+    public double Fraction() => (Next() >> 11) * (1.0 / (1UL << 53));
+
     /// <summary>A number from 0 to <paramref name="bound"/> - 1, each equally likely.</summary>
     public int Below(int bound)
     {

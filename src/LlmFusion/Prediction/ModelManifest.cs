@@ -39,6 +39,9 @@ public sealed record ModelManifest
     /// <summary>The pretrained model that the language model began as; null for a new one.</summary>
     public BackboneSource? BackboneSource { get; init; }
 
+    /// <summary>The trained model that the run began from; null where it began anew.</summary>
+    public InitialEntry? Initial { get; init; }
+
     /// <summary>The language model's low-rank adapters, where they are saved beside its weights.</summary>
     public AdapterEntry? Adapter { get; init; }
 
@@ -156,6 +159,11 @@ public sealed record ColumnEntry(string Name, double Mean, double Deviation);
 /// <param name="Commit">The repository's commit.</param>
 /// <param name="Sha256">sha256 of the pretrained weights.</param>
 public sealed record BackboneSource(string Model, string? Id, string? Commit, string Sha256);
+
+/// <summary>The trained model that a run began from.</summary>
+/// <param name="Name">Name of its folder.</param>
+/// <param name="WeightsSha256">sha256 of its fusion model's weights.</param>
+public sealed record InitialEntry(string Name, string WeightsSha256);
 
 /// <summary>One property.</summary>
 /// <param name="Name">Column.</param>

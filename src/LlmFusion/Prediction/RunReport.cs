@@ -66,7 +66,7 @@ public static partial class RunReport
         string[] splits = [.. manifest.Metrics.Rows.Select(r => r.Split).Distinct()];
         foreach (ComparisonRow row in manifest.Metrics.Rows.Where(r => r.Split == splits[^1] && r.Predictor == Comparison.Model))
             Card($"{row.Target}, {row.Split} MAE", Number(row.Metrics.Mae) + (row.Unit.Length > 0 ? " " + row.Unit : ""), $"R² {Decimals(row.Metrics.R2)}, n = {Count(row.Metrics.N)}");
-        string end = reason switch { StopReason.Completed => "all epochs done", StopReason.EarlyStopping => "stopped early", _ => "stopped by the user" };
+        string end = reason switch { StopReason.Completed => "all epochs done", StopReason.EarlyStopping => "stopped early", StopReason.TimeOver => "stopped when its time was over", _ => "stopped by the user" };
         Card("best epoch", $"{state.Best} of {state.Epoch}", end);
         Card("training time", Duration(manifest.Training.Seconds), $"{Count((long)state.History.DefaultIfEmpty().Average(h => h?.MoleculesPerSecond ?? 0))} molecules/s");
         Card("trained parameters", Short(manifest.Training.Parameters), $"seed {manifest.Training.Seed}");

@@ -53,11 +53,12 @@ public sealed class TrainedModel : IDisposable
     /// <param name="inputs">What the network reads; it becomes the model's.</param>
     /// <param name="llm">The language model; it becomes the model's.</param>
     /// <param name="scaler">Mean and deviation of the targets.</param>
-    public static TrainedModel New(RunConfig config, InputEncoder inputs, LanguageModel llm, TargetScaler scaler)
+    /// <param name="architectures">config.json of encoders of another shape than <see cref="NewNetworks"/> gives them; null: there are none.</param>
+    public static TrainedModel New(RunConfig config, InputEncoder inputs, LanguageModel llm, TargetScaler scaler, IReadOnlyDictionary<Modality, JsonObject>? architectures = null)
     {
         SizePreset size = SizePreset.Named(config.Size);
         Dictionary<Modality, SequenceEncoder> encoders = inputs.Tokenizers.ToDictionary(t => t.Key, t => new SequenceEncoder(
-            Architectures.New(Element(NewNetworks.Encoder(t.Key, size, t.Value.Vocabulary.Count, config.MaximumTokens, config.Dropout))), NewNetworks.Pooling(t.Key)));
+            Architectures.New(Element(architectures?.GetValueOrDefault(t.Key) ?? NewNetworks.Encoder(t.Key, size, t.Value.Vocabulary.Count, config.MaximumTokens, config.Dropout))), NewNetworks.Pooling(t.Key)));
         foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
         GraphNetwork? graph = inputs.Representation.Modalities.Contains(Modality.Graph)
             ? new GraphNetwork(NewNetworks.Graph(config.GraphWidth ?? size.Width / 2, config.GraphLayers ?? size.GraphLayers)) : null;
@@ -302,7 +303,7 @@ public sealed class TrainedModel : IDisposable
 
     /// <summary>Sizes are refused that the weights file cannot hold, before memory is asked for them.</summary>
     private static void RequireRoom(string weights, TransformerShape shape, bool tokenEmbedding) =>
-        shape.RequireIn(Safetensors.ReadHeader(weights).Entries.Sum(entry => entry.Length) / sizeof(float), tokenEmbedding, weights);
+        shape.RequireIn(Safetensors.ReadHeader(weights).Entries.Sum(entry => entry.Shape.Aggregate(1L, (numbers, length) => numbers * length)), tokenEmbedding, weights);
 
     private static JsonElement Element(JsonObject json) => JsonSerializer.SerializeToElement(json);
 

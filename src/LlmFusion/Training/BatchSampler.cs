@@ -9,28 +9,31 @@ public sealed class BatchSampler
     private const int BatchesPerPool = 50; // lengths are sorted within a pool of so many batches: the pools keep it random
 
     private readonly int[] _lengths;
+    private readonly int[] _rows;
     private readonly int _batchSize;
     private readonly int _seed;
 
     /// <param name="lengths">Token count of each row.</param>
     /// <param name="batchSize">Rows per batch; the last batch may be smaller.</param>
     /// <param name="seed">Seed of the order.</param>
-    public BatchSampler(IEnumerable<int> lengths, int batchSize, int seed)
+    /// <param name="repeats">How often each row is drawn in an epoch; null: once.</param>
+    public BatchSampler(IEnumerable<int> lengths, int batchSize, int seed, IEnumerable<int>? repeats = null)
     {
         _lengths = [.. lengths];
+        _rows = [.. repeats?.SelectMany((times, row) => Enumerable.Repeat(row, times)) ?? Enumerable.Range(0, _lengths.Length)];
         _batchSize = batchSize;
         _seed = seed;
     }
 
     /// <summary>Batches of an epoch.</summary>
-    public int BatchCount => (_lengths.Length + _batchSize - 1) / _batchSize;
+    public int BatchCount => (_rows.Length + _batchSize - 1) / _batchSize;
 
-    /// <summary>Row indices of each batch of an epoch; each row once.</summary>
+    /// <summary>Row indices of each batch of an epoch; each row as often as it is to be drawn.</summary>
     public IReadOnlyList<int[]> Epoch(int epoch)
     {
         // Seeded .NET generators keep their algorithm across versions (documented for the seeded constructor).
         Random random = new(unchecked(_seed * 1_000_003 + epoch));
-        int[] order = [.. Enumerable.Range(0, _lengths.Length)];
+        int[] order = [.. _rows];
         random.Shuffle(order);
         List<int[]> batches = [];
         foreach (int[] pool in order.Chunk(_batchSize * BatchesPerPool))

@@ -1,6 +1,6 @@
 namespace LlmFusion.Training;
 
-/// <summary>The learning rate of each step: linear warm-up, then ReduceLROnPlateau, half a cosine, or the same rate.</summary>
+/// <summary>The learning rate of each step: linear warm-up, then ReduceLROnPlateau, half a cosine, or the same rate; or one cycle.</summary>
 public sealed class LearningRate
 {
     private readonly RunConfig _config;
@@ -8,7 +8,7 @@ public sealed class LearningRate
     private readonly long _totalSteps;
 
     /// <param name="config">Rate, warm-up, schedule.</param>
-    /// <param name="stepsPerEpoch">Steps of one epoch; the cosine ends after all epochs.</param>
+    /// <param name="stepsPerEpoch">Steps of one epoch; cosine and cycle end after all epochs.</param>
     public LearningRate(RunConfig config, int stepsPerEpoch)
     {
         _config = config;
@@ -31,6 +31,7 @@ public sealed class LearningRate
     /// <summary>The rate of a step, counted from 0 over all epochs.</summary>
     public double At(long step)
     {
+        if (_config.Schedule == ScheduleKind.OneCycle) return new OneCycle(_config.LearningRate, _totalSteps, _config.OneCycleRise).At(step);
         double rate = _config.Schedule == ScheduleKind.Plateau ? State.Rate : _config.LearningRate;
         if (step < _config.WarmupSteps) return rate * (step + 1) / _config.WarmupSteps;
         if (_config.Schedule != ScheduleKind.Cosine) return rate;

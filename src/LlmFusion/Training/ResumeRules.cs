@@ -8,11 +8,11 @@ public static class ResumeRules
 {
     // Where files lie is free, as the hash of their content is compared.
     private static readonly HashSet<string> Free =
-        ["data", "file", "train_file", "valid_file", "test_file", "units", "epochs", "early_stopping", "checkpoint_minutes", "keep_checkpoints", "device", "evaluate_test", "ridge_baseline", "store"];
+        ["data", "init_model", "file", "train_file", "valid_file", "test_file", "units", "epochs", "early_stopping", "minutes", "checkpoint_minutes", "keep_checkpoints", "device", "evaluate_test", "ridge_baseline", "store"];
 
     // The network and its optimiser's state fit all the same, though the result is no longer that of one run.
     private static readonly HashSet<string> Acceptable =
-        ["learning_rate", "weight_decay", "clip_norm", "dropout", "schedule", "warmup_steps", "plateau_factor", "plateau_patience", "loss", "epochs"];
+        ["learning_rate", "weight_decay", "clip_norm", "dropout", "schedule", "warmup_steps", "one_cycle_rise", "plateau_factor", "plateau_patience", "loss", "epochs"];
 
     /// <summary>A configuration as it is kept in a checkpoint.</summary>
     public static JsonObject ToJson(RunConfig config) => JsonSerializer.SerializeToNode(config, RunConfig.Json)!.AsObject();
@@ -26,7 +26,7 @@ public static class ResumeRules
     public static IReadOnlyList<string> Check(JsonObject began, RunConfig config, bool acceptChanges)
     {
         JsonObject now = ToJson(config), byDefault = ToJson(new RunConfig());
-        // The cosine's end depends on the number of epochs.
+        // The end of cosine and cycle depends on the number of epochs.
         bool isFree(string key) => Free.Contains(key) && !(key == "epochs" && config.Schedule != ScheduleKind.Plateau);
         (string Key, string Before, string Now)[] changed =
         [

@@ -20,6 +20,9 @@ public enum ScheduleKind
 
     /// <summary>Not at all.</summary>
     Constant,
+
+    /// <summary>PyTorch's <c>OneCycleLR</c> over all epochs: up from a low rate and down to almost none, with a rise of its own in the place of the warm-up.</summary>
+    OneCycle,
 }
 
 /// <summary>Where the weights of named encoders and backbone come from.</summary>
@@ -38,8 +41,17 @@ public enum InitKind
 /// </summary>
 public sealed record RunConfig
 {
-    /// <summary>A built-in data set: <c>demo</c>, <c>qm9</c> or <c>chebi20</c>; or null where files are given.</summary>
+    /// <summary>A built-in data set: <c>demo</c>, <c>qm9</c> or <c>chebi20</c>, or several joined by <c>+</c>; null where files are given.</summary>
     public string? Data { get; init; }
+
+    /// <summary>Where several data sets are joined: whether molecules of any one's validation or test split are left out of training.</summary>
+    public bool ExcludeHeldOut { get; init; } = true;
+
+    /// <summary>Where several data sets are joined: how often the training rows of each are drawn in an epoch, 1 where nothing is said.</summary>
+    public Dictionary<string, int> DataRepeats { get; init; } = [];
+
+    /// <summary>Whether training molecules of ChEBI-20 without a description get a text made by template, which is not the data set's caption.</summary>
+    public bool TemplatedTrainText { get; init; }
 
     /// <summary>One file that is to be split, or null.</summary>
     public string? File { get; init; }
@@ -86,8 +98,8 @@ public sealed record RunConfig
     /// <summary>Leave out rows that cannot be read instead of refusing the file.</summary>
     public bool SkipBadRows { get; init; }
 
-    /// <summary>The modalities to fuse.</summary>
-    public List<string> Modalities { get; init; } = ["smiles", "selfies", "fingerprint"];
+    /// <summary>The modalities to fuse; empty: those of <see cref="InitModel"/>, else <see cref="DefaultModalities"/>.</summary>
+    public List<string> Modalities { get; init; } = [];
 
     /// <summary>Radius, size and kind of the Morgan fingerprint.</summary>
     public FingerprintOptions Fingerprint { get; init; } = new();
@@ -112,6 +124,12 @@ public sealed record RunConfig
 
     /// <summary>What the weights of <see cref="Encoders"/> and <see cref="Backbone"/> are.</summary>
     public InitKind Init { get; init; } = InitKind.Pretrained;
+
+    /// <summary>
+    /// Folder of a trained model to begin from, or null: its architecture, vocabularies and weights, for the modalities and targets that both
+    /// have. Settings of the architecture are then the model's and must be left out; <see cref="Encoders"/> are for modalities that it does not have.
+    /// </summary>
+    public string? InitModel { get; init; }
 
     /// <summary>Whether embeddings of frozen encoders are kept in the store.</summary>
     public bool Store { get; init; } = true;
@@ -139,6 +157,12 @@ public sealed record RunConfig
 
     /// <summary>Dropout probability in all transformers.</summary>
     public double Dropout { get; init; } = 0.1;
+
+    /// <summary>Probability with which each modality of a training molecule is left out, one always staying; see <see cref="Training.ModalityDropout"/>.</summary>
+    public double ModalityDropout { get; init; }
+
+    /// <summary>Probability with which a training molecule keeps one modality alone.</summary>
+    public double SingleModality { get; init; }
 
     /// <summary>What of the fusion model is trained.</summary>
     public TuneMode Tune { get; init; } = TuneMode.Full;
@@ -200,6 +224,9 @@ public sealed record RunConfig
     /// <summary>How the learning rate changes after the warm-up.</summary>
     public ScheduleKind Schedule { get; init; } = ScheduleKind.Plateau;
 
+    /// <summary>Share of all steps over which the rate of one cycle rises to <see cref="LearningRate"/>.</summary>
+    public double OneCycleRise { get; init; } = 0.1;
+
     /// <summary>By what ReduceLROnPlateau multiplies the learning rate.</summary>
     public double PlateauFactor { get; init; } = 0.5;
 
@@ -245,14 +272,26 @@ public sealed record RunConfig
     /// <summary>Minutes between checkpoints within an epoch, 0 for one after every step; ends of epochs and interruptions have theirs besides.</summary>
     public double CheckpointMinutes { get; init; } = 10;
 
+    /// <summary>
+    /// Minutes after which the run stops behind the step under way, with a checkpoint to go on from, counted anew each time it goes on;
+    /// 0 for no limit. Schedules are over all epochs, however often it stops.
+    /// </summary>
+    public double Minutes { get; init; }
+
     /// <summary>Whether the fusing language model computes its activations again in the backward pass instead of keeping them: less memory, more work.</summary>
     public bool CheckpointActivations { get; init; }
 
     /// <summary>Whether the checkpoints of a finished run stay, so that it can be resumed with more epochs.</summary>
     public bool KeepCheckpoints { get; init; }
 
+    /// <summary>The built-in data sets of <see cref="Data"/>; none where files are given.</summary>
+    public IReadOnlyList<string> DataNames() => Data?.Split('+', ',').Select(name => name.Trim()).ToArray() ?? [];
+
+    /// <summary>What is fused where nothing is said.</summary>
+    public static IReadOnlyList<string> DefaultModalities { get; } = ["smiles", "selfies", "fingerprint"];
+
     /// <summary>The modalities in stack order.</summary>
-    public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. Modalities.Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
+    public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. (Modalities.Count > 0 ? Modalities : DefaultModalities).Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
 
     /// <summary>How a target is scaled.</summary>
     public ScalingKind ScalingOf(string target) => TargetScalings.GetValueOrDefault(target, TargetScaling);
@@ -317,6 +356,9 @@ public sealed record RunConfig
         Require(Targets.Count > 0 || Data is not null, "targets", "none", "at least one column");
         Require(SplitFractions.Count == 3 && SplitFractions.All(f => f >= 0) && Math.Abs(SplitFractions.Sum() - 1) < 1e-6, "split_fractions", string.Join(", ", SplitFractions), "three shares that add up to 1");
         Require(WeightColumn is null || Data is null, "weight_column", WeightColumn, "none with a built-in data set, which has no weights");
+        Require(!TemplatedTrainText || Data is not null, "templated_train_text", TemplatedTrainText, "it with the built-in data set chebi20 alone");
+        Require(DataRepeats.Count == 0 || DataNames().Count > 1, "data_repeats", string.Join(", ", DataRepeats.Keys), "none where there are not several data sets");
+        foreach ((string name, int times) in DataRepeats) Require(times >= 1, "data_repeats", $"{name}={times}", "whole numbers from 1 on");
         Require(LoraRank >= 1, "lora_rank", LoraRank, "at least 1");
         Require(LoraAlpha > 0 && double.IsFinite(LoraAlpha), "lora_alpha", LoraAlpha, "a positive number");
         Require(LoraDropout is >= 0 and < 1, "lora_dropout", LoraDropout, "0 up to, not including, 1");
@@ -336,6 +378,8 @@ public sealed record RunConfig
         foreach ((string name, double weight) in TargetWeights) Require(weight >= 0 && double.IsFinite(weight), "target_weights", $"{name}={weight}", "numbers from 0 on");
         Require(MaximumTokens is >= 8 and <= 4096, "maximum_tokens", MaximumTokens, "8 to 4096");
         Require(Dropout is >= 0 and < 1, "dropout", Dropout, "0 up to, not including, 1");
+        Require(ModalityDropout is >= 0 and < 1, "modality_dropout", ModalityDropout, "0 up to, not including, 1");
+        Require(SingleModality is >= 0 and <= 1, "single_modality", SingleModality, "0 to 1");
         Require(Epochs >= 1, "epochs", Epochs, "at least 1");
         Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");
         Require(Accumulate >= 1 && (long)BatchSize * Accumulate <= int.MaxValue, "accumulate", Accumulate, "at least 1");
@@ -343,6 +387,7 @@ public sealed record RunConfig
         Require(MinimumLearningRate >= 0 && MinimumLearningRate <= LearningRate, "minimum_learning_rate", MinimumLearningRate, "from 0 to the learning rate");
         Require(WeightDecay >= 0, "weight_decay", WeightDecay, "0 or more");
         Require(WarmupSteps >= 0, "warmup_steps", WarmupSteps, "0 or more");
+        Require(OneCycleRise is > 0 and < 1, "one_cycle_rise", OneCycleRise, "between 0 and 1");
         Require(PlateauFactor is > 0 and < 1, "plateau_factor", PlateauFactor, "between 0 and 1");
         Require(PlateauPatience >= 0, "plateau_patience", PlateauPatience, "0 or more");
         Require(PlateauThreshold >= 0 && double.IsFinite(PlateauThreshold), "plateau_threshold", PlateauThreshold, "0 or more");
@@ -351,6 +396,7 @@ public sealed record RunConfig
         Require(EarlyStopping >= 1, "early_stopping", EarlyStopping, "at least 1");
         Require(ClipNorm >= 0, "clip_norm", ClipNorm, "0 or more");
         Require(CheckpointMinutes is >= 0 and < 1e6, "checkpoint_minutes", CheckpointMinutes, "0 or more");
+        Require(Minutes is >= 0 and < 1e6, "minutes", Minutes, "0 or more");
         Require(Device is "auto" or "cpu" or "cuda", "device", Device, "auto, cpu or cuda");
     }
 

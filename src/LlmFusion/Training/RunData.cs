@@ -12,12 +12,20 @@ public static class RunData
         DataSplits splits = OpenSplits(config);
         ScalingKind[] kinds = [.. splits.Targets.Select(config.ScalingOf)];
         return !kinds.Contains(ScalingKind.Log) ? splits : DataSplits.Of(splits.Name, splits.Targets,
-            TargetScaler.Positive(splits.Train, splits.Targets, kinds), TargetScaler.Positive(splits.Valid, splits.Targets, kinds), splits.Test, splits.Refused);
+            TargetScaler.Positive(splits.Train, splits.Targets, kinds), TargetScaler.Positive(splits.Valid, splits.Targets, kinds), splits.Test, splits.Refused) with
+        {
+            HeldOut = splits.HeldOut,
+        };
     }
 
     private static DataSplits OpenSplits(RunConfig config)
     {
-        if (config.Data is { } name) return Catalog.Open(name, new CatalogOptions { Targets = config.Targets.Count > 0 ? config.Targets : null });
+        if (config.DataNames() is { Count: > 0 } names)
+        {
+            CatalogOptions choice = new() { Targets = config.Targets.Count > 0 ? config.Targets : null, TemplatedTrainText = config.TemplatedTrainText };
+            return names.Count == 1 ? Catalog.Open(names[0], choice) : JointData.Open(names, choice, config.ExcludeHeldOut, config.DataRepeats);
+        }
+
         DataFileOptions options = new()
         {
             SmilesColumn = config.SmilesColumn,

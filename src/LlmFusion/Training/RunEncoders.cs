@@ -11,10 +11,11 @@ namespace LlmFusion.Training;
 
 /// <summary>Makes what a run fuses and fuses with: pretrained encoders, vocabularies, scalers, the language model.</summary>
 /// <param name="config">A checked configuration.</param>
+/// <param name="initial">The trained model that the run begins from; null: it begins anew.</param>
 /// <param name="hub">Where pretrained models come from; null: as Hugging Face's variables say.</param>
 /// <param name="observe">Receives what happens.</param>
 /// <param name="cancellation">Stops a download.</param>
-internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<TrainingEvent> observe, CancellationToken cancellation)
+internal sealed class RunEncoders(RunConfig config, InitialModel? initial, ModelHub? hub, Action<TrainingEvent> observe, CancellationToken cancellation)
 {
     /// <summary>Finds the pretrained models, before any data is read: a wrong name fails at once.</summary>
     /// <returns>The encoders; none with random weights, which need a vocabulary first.</returns>
@@ -45,19 +46,29 @@ internal sealed class RunEncoders(RunConfig config, ModelHub? hub, Action<Traini
             foreach ((Modality modality, EncoderChoice choice) in choices)
                 pretrained[modality] = Random(modality, choice, train);
         Dictionary<Modality, InputTokenizer> tokenizers = representation.Modalities.Where(m => m.IsSequence && !choices.ContainsKey(m))
-            .ToDictionary(m => m, m => InputTokenizer.Build(m, train, config.MaximumTokens));
+            .Where(m => !Initial(i => i.Frozen).ContainsKey(m) && !Initial(i => i.Tuned).ContainsKey(m))
+            .ToDictionary(m => m, m => Initial(i => i.Tokenizers).GetValueOrDefault(m) ?? InputTokenizer.Build(m, train, config.MaximumTokens));
         Dictionary<Modality, ColumnScaler> scalers = representation.Columns
-            .ToDictionary(c => c.Key, c => ColumnScaler.Fit([.. train.Where(r => r.Numbers.ContainsKey(c.Key)).Select(r => r.Numbers[c.Key])], c.Value.Count));
-        return new InputEncoder(representation, tokenizers, pretrained.Where(e => !choices[e.Key].Train).ToDictionary(), scalers,
+            .ToDictionary(c => c.Key, c => Initial(i => i.Scalers).GetValueOrDefault(c.Key) ?? ColumnScaler.Fit([.. train.Where(r => r.Numbers.ContainsKey(c.Key)).Select(r => r.Numbers[c.Key])], c.Value.Count));
+        return new InputEncoder(representation, tokenizers, pretrained.Where(e => !choices[e.Key].Train).Concat(Kept(i => i.Frozen)).ToDictionary(), scalers,
             representation.Vectors.ToDictionary(v => v.Key, v => v.Value.Components),
-            pretrained.Where(e => choices[e.Key].Train).ToDictionary(e => e.Key, e => new TunedEncoder(e.Value)));
+            pretrained.Where(e => choices[e.Key].Train).Select(e => KeyValuePair.Create(e.Key, new TunedEncoder(e.Value))).Concat(Kept(i => i.Tuned)).ToDictionary());
+
+        IReadOnlyDictionary<Modality, T> Initial<T>(Func<InputEncoder, IReadOnlyDictionary<Modality, T>> of) => initial is null ? new Dictionary<Modality, T>() : of(initial.Inputs);
+        IEnumerable<KeyValuePair<Modality, T>> Kept<T>(Func<InputEncoder, IReadOnlyDictionary<Modality, T>> of) => Initial(of).Where(e => representation.Modalities.Contains(e.Key));
     }
+
+    /// <summary>config.json of each encoder that a model which the run begins from has, and that is to be trained along.</summary>
+    public IReadOnlyDictionary<Modality, JsonObject> InitialEncoders(IEnumerable<Modality> modalities) => initial is null ? new Dictionary<Modality, JsonObject>()
+        : modalities.Select(m => (Modality: m, Config: initial.EncoderConfig(m))).Where(e => e.Config is not null).ToDictionary(e => e.Modality, e => WithDropout(e.Config!));
 
     /// <summary>The language model that fuses, and where it comes from.</summary>
     public (LanguageModel Model, BackboneSource? Source) Backbone(int modalities)
     {
+        int positions = config.GraphTokens == GraphTokens.Atoms ? modalities - 1 + config.MaximumTokens : modalities;
+        if (initial is not null) return (Architectures.NewLanguageModel(Element(WithDropout(initial.BackboneConfig(positions)))), initial.BackboneSource);
         if (config.Backbone is not { } name)
-            return (Architectures.NewLanguageModel(Element(NewNetworks.Backbone(SizePreset.Named(config.Size), positions: config.GraphTokens == GraphTokens.Atoms ? modalities - 1 + config.MaximumTokens : modalities, config.Dropout))), null);
+            return (Architectures.NewLanguageModel(Element(NewNetworks.Backbone(SizePreset.Named(config.Size), positions, config.Dropout))), null);
         EncoderChoice choice = EncoderChoice.Parse(name);
         if (config.Init == InitKind.Random)
             return (Architectures.NewLanguageModel(Element(WithDropout(ConfigOf(choice)))), null);

@@ -2,8 +2,12 @@ using LlmFusion.Prediction;
 
 namespace LlmFusion.Training;
 
-/// <summary>A run was stopped by its user before there was a model to write; what was computed is in its checkpoint.</summary>
-public sealed class RunStoppedException(string message) : OperationCanceledException(message);
+/// <summary>A run was stopped before there was a model to write; what was computed is in its checkpoint.</summary>
+public sealed class RunStoppedException(string message, StopReason reason = StopReason.Cancelled) : OperationCanceledException(message)
+{
+    /// <summary>Why: the user asked, or the time was over.</summary>
+    public StopReason Reason => reason;
+}
 
 /// <summary>The output folder of a run, for one run at a time.</summary>
 public sealed class RunFolder : IDisposable

@@ -71,7 +71,7 @@ public sealed class RunLogs : IDisposable
 
     /// <summary>Writes down how the run ended.</summary>
     public void Ended(TrainingState state, StopReason reason, Comparison? metrics) =>
-        _events.Add("end", state.Epoch + 1, state.Step, ("reason", reason switch { StopReason.Completed => "completed", StopReason.EarlyStopping => "early_stopping", _ => "cancelled" }),
+        _events.Add("end", state.Epoch + 1, state.Step, ("reason", reason switch { StopReason.Completed => "completed", StopReason.EarlyStopping => "early_stopping", StopReason.TimeOver => "time_over", _ => "cancelled" }),
             ("epochs", state.Epoch), ("best_epoch", state.Best), ("best_loss", EventLog.Number(state.BestLoss)), ("metrics", metrics is null ? null : JsonNode.Parse(metrics.ToJson())!["rows"]!.DeepClone()));
 
     /// <inheritdoc/>

@@ -21,6 +21,9 @@ public enum StopReason
 
     /// <summary>The user asked to stop; the checkpoints stay, so that the run can be resumed.</summary>
     Cancelled,
+
+    /// <summary>The time that the run was given is over; the checkpoints stay, so that it can be resumed.</summary>
+    TimeOver,
 }
 
 /// <summary>One split as the network reads it.</summary>
@@ -36,6 +39,7 @@ public sealed class Trainer
     private readonly Device _device;
     private readonly Action<TrainingEvent> _observe;
     private readonly Objective _objective;
+    private readonly ModalityDropout _modalityDropout;
     private readonly ProcessGroup _group;
 
     /// <param name="config">A checked configuration.</param>
@@ -48,9 +52,13 @@ public sealed class Trainer
         _device = ComputeDevice.Resolve(config.Device, _group.LocalRank);
         _observe = observe;
         _objective = Objective.Of(config);
+        _modalityDropout = new ModalityDropout(config.ModalityDropout, config.SingleModality);
     }
 
-    /// <summary>Trains until the epochs are done, the validation loss stays, or the user stops.</summary>
+    /// <summary>How long <see cref="Train"/> may take; null: as long as it needs.</summary>
+    public TimeSpan? Time { get; init; }
+
+    /// <summary>Trains until the epochs are done, the validation loss stays, the user stops, or the time is over.</summary>
     /// <param name="model">A model with fresh weights, or those of the checkpoint; it is trained in place.</param>
     /// <param name="train">Training split.</param>
     /// <param name="valid">Validation split.</param>
@@ -63,13 +71,21 @@ public sealed class Trainer
     public (TrainingState State, StopReason Reason) Train(TrainedModel model, SplitInputs train, SplitInputs valid, TrainingCheckpoint checkpoint,
         TrainingState state, AdamW optimizer, CancellationToken cancellation, WeightAverage? average = null)
     {
-        BatchSampler sampler = new(train.Inputs.Select(i => i.TokenCount), _config.BatchSize * _config.Accumulate, _config.Seed);
+        BatchSampler sampler = new(train.Inputs.Select(i => i.TokenCount), _config.BatchSize * _config.Accumulate, _config.Seed, train.Rows.Select(r => r.Sample!.Repeats));
         LearningRate rate = new(_config, sampler.BatchCount);
         if (state.Plateau is { } plateau) rate.State = plateau;
-        StopReason reason = StopReason.Completed;
+        StopReason? reason = null;
+        Stopwatch clock = Stopwatch.StartNew();
+        StopReason? Stop()
+        {
+            bool isOver = Time is { } time && clock.Elapsed >= time;
+            if (!_group.Any(cancellation.IsCancellationRequested || isOver)) return null;
+            return _group.Any(cancellation.IsCancellationRequested) ? StopReason.Cancelled : StopReason.TimeOver;
+        }
+
         model.Network.to(_device);
         using GradientSync sync = new(_group, optimizer.Groups.SelectMany(g => g.Parameters).Select(p => p.Value), model.Network.Fusion.Llm.Blocks);
-        while (state.Epoch < _config.Epochs)
+        while (reason is null && state.Epoch < _config.Epochs)
         {
             if (state.Epoch - state.Best >= _config.EarlyStopping)
             {
@@ -77,23 +93,17 @@ public sealed class Trainer
                 break;
             }
 
-            (state, bool stopped) = TrainEpoch(model, train, sampler, rate, optimizer, average, sync, checkpoint, state, cancellation);
-            if (stopped)
-            {
-                reason = StopReason.Cancelled;
-                break;
-            }
-
-            state = EndEpoch(model, valid, average, checkpoint, rate, state, sampler.BatchCount);
+            (state, reason) = TrainEpoch(model, train, sampler, rate, optimizer, average, sync, checkpoint, state, Stop);
+            if (reason is null) state = EndEpoch(model, valid, average, checkpoint, rate, state, sampler.BatchCount);
         }
 
         Save(checkpoint, state);
-        return (state, reason);
+        return (state, reason ?? StopReason.Completed);
     }
 
-    /// <summary>The steps of an epoch that are not done yet; what was reached, and whether the user stopped it.</summary>
-    private (TrainingState State, bool Stopped) TrainEpoch(TrainedModel model, SplitInputs train, BatchSampler sampler, LearningRate rate,
-        AdamW optimizer, WeightAverage? average, GradientSync sync, TrainingCheckpoint checkpoint, TrainingState state, CancellationToken cancellation)
+    /// <summary>The steps of an epoch that are not done yet; what was reached, and why no further; null where the epoch is done.</summary>
+    private (TrainingState State, StopReason? Reason) TrainEpoch(TrainedModel model, SplitInputs train, BatchSampler sampler, LearningRate rate,
+        AdamW optimizer, WeightAverage? average, GradientSync sync, TrainingCheckpoint checkpoint, TrainingState state, Func<StopReason?> stop)
     {
         int epoch = state.Epoch + 1;
         IReadOnlyList<int[]> batches = sampler.Epoch(epoch);
@@ -108,7 +118,7 @@ public sealed class Trainer
             int[] rows = batches[state.Step];
             double learningRate = rate.At((long)(epoch - 1) * batches.Count + state.Step);
             manual_seed(SeedOf(_config.Seed, epoch, state.Step, _group.Rank)).Dispose();
-            double loss = Backward(model, train, rows, sync);
+            double loss = Backward(model, train, rows, SeedOf(_config.Seed, epoch, state.Step, rank: 0), sync);
             double? norm = _config.ClipNorm > 0 ? optimizer.GradientNorm() : null;
             if (!double.IsFinite(loss) || !double.IsFinite(norm ?? 0))
             {
@@ -117,10 +127,10 @@ public sealed class Trainer
             }
 
             // Here the weights are still those of the last step, and known to give a finite loss: what is kept can be gone on from.
-            if (_group.Any(cancellation.IsCancellationRequested))
+            if (stop() is { } reason)
             {
                 model.Network.zero_grad(set_to_none: true);
-                return (state, true);
+                return (state, reason);
             }
 
             if (checkpoint.IsDue(interval)) Save(checkpoint, state);
@@ -132,7 +142,7 @@ public sealed class Trainer
         }
 
         if (_group.Size > 1) _observe(new EpochSynchronised(epoch, _group.Size, _group.TakeSecondsInSums(), clock.Elapsed.TotalSeconds));
-        return (state, false);
+        return (state, null);
     }
 
     /// <summary>Validates, keeps the best weights, and makes the state one between epochs.</summary>
@@ -186,7 +196,7 @@ public sealed class Trainer
     /// The loss of a step's rows. Each process takes its share of them, in parts of the batch size; the gradients of all parts add
     /// up to that of the step and are left at the parameters.
     /// </summary>
-    private double Backward(TrainedModel model, SplitInputs train, int[] rows, GradientSync sync)
+    private double Backward(TrainedModel model, SplitInputs train, int[] rows, long seed, GradientSync sync)
     {
         double total = _objective.TotalWeight(train, rows), loss = 0;
         int[][] parts = [.. _group.Share(rows).Chunk(_config.BatchSize)];
@@ -194,17 +204,18 @@ public sealed class Trainer
         {
             // Only with the last part gradients are complete.
             using IDisposable? watched = part == parts.Length - 1 ? sync.Watch() : null;
-            loss += Backward(model, train, parts[part], total);
+            loss += Backward(model, train, parts[part], seed, total);
         }
 
         sync.Finish();
         return _group.Total(loss);
     }
 
-    private double Backward(TrainedModel model, SplitInputs train, int[] rows, double totalWeight)
+    private double Backward(TrainedModel model, SplitInputs train, int[] rows, long seed, double totalWeight)
     {
         using DisposeScope scope = NewDisposeScope();
-        Batch batch = Batch.Of([.. rows.Select(i => train.Inputs[i])], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
+        // What is left out follows from step and row: the share of a process, or where the run was resumed, changes nothing of it.
+        Batch batch = Batch.Of([.. rows.Select(i => _modalityDropout.Of(train.Inputs[i], unchecked((ulong)seed + (ulong)i)))], model.Inputs.Representation.Modalities, model.Inputs.Representation.Fingerprint.Size, _device);
         (Tensor truth, Tensor? weights) = _objective.Targets(train, rows, model.Scaler, _device);   // (N, T)
         using IDisposable? rounded = _config.Bf16 ? BFloat16Products.UseOnThisThread() : null;
         Tensor loss = _objective.Loss(model.Network.Forward(batch), truth, weights, totalWeight);

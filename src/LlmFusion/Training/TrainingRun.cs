@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -57,6 +59,10 @@ public static class TrainingRun
     public static TrainingSummary? RunTogether(RunConfig config, string output, bool resume, ProcessGroup group, Action<TrainingEvent> observe, CancellationToken cancellation,
         ModelHub? hub = null, bool overwrite = false, bool acceptChanges = false)
     {
+        Stopwatch clock = Stopwatch.StartNew();
+        using InitialModel? initial = config.InitModel is { } folderOfInitial ? InitialModel.Open(folderOfInitial, hub) : null;
+        if (initial is not null) config = initial.Configure(config);
+        if (config.Modalities.Count == 0) config = config with { Modalities = [.. RunConfig.DefaultModalities] };
         config.Check();
         Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
         if (config.Bf16 && device.type != DeviceType.CUDA)
@@ -64,14 +70,16 @@ public static class TrainingRun
         using RunFolder? folder = group.IsFirst ? RunFolder.Open(output, resume, overwrite) : null; // the others only read
         TrainingCheckpoint checkpoint = folder?.Checkpoint ?? new TrainingCheckpoint(output);
         TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.ReadState() : null;
-        config = group.FirstRankFirst(new RunEncoders(config, hub, observe, cancellation).Pinned);
-        RunEncoders encoders = new(config, hub, observe, cancellation);
+        config = group.FirstRankFirst(new RunEncoders(config, initial, hub, observe, cancellation).Pinned);
+        RunEncoders encoders = new(config, initial, hub, observe, cancellation);
         Dictionary<Modality, FrozenEncoder> pretrained = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
         config = config with { Targets = [.. splits.Targets] };
         _ = Objective.Of(config); // a weight of what is no target, before anything is computed
         RunEnvironment environment = RunEnvironment.Current(device);
         List<string> notes = [];
+        if (splits.HeldOut.Count > 0)
+            notes.Add(string.Create(CultureInfo.InvariantCulture, $"{splits.HeldOut.Count:N0} training rows are left out: their molecules, stereochemistry aside, stand in the validation or test split of one of the data sets"));
         if (resumed is not null)
         {
             notes.AddRange(ResumeRules.Check(resumed.Config, config, acceptChanges));
@@ -79,7 +87,7 @@ public static class TrainingRun
                 notes.Add($"{string.Join(", ", other)}: the model may differ in its last bits from that of an uninterrupted run");
         }
 
-        RepresentationOptions representation = RepresentationOf(config);
+        RepresentationOptions representation = RepresentationOf(config, initial);
         RequireColumns(representation, splits);
         Dictionary<string, PreparedRows> prepared = [];
         foreach ((string name, IReadOnlyList<DataRow> rows) in splits.InOrder())
@@ -101,7 +109,7 @@ public static class TrainingRun
         }
 
         manual_seed(~config.Seed); // random encoders begin with other numbers than the model
-        using EmbeddingStore? store = config.Store && pretrained.Count > 0 ? EmbeddingStore.Open() : null;
+        using EmbeddingStore? store = config.Store && pretrained.Count + (initial?.Inputs.Frozen.Count ?? 0) > 0 ? EmbeddingStore.Open() : null;
         using InputEncoder encoder = encoders.Inputs(representation, prepared[Parts.Train].Representations, pretrained);
         encoder.Use(store, device);
         Dictionary<string, SplitInputs> EncodeAll() => prepared.ToDictionary(p => p.Key, p => Encode(p.Key, p.Value, encoder, observe, cancellation));
@@ -113,8 +121,10 @@ public static class TrainingRun
         if (config.Tune == TuneMode.Lora) LowRankAdapters.Add(llm, config.Lora());
         llm.CheckpointActivations = config.CheckpointActivations;
         if (config.CheckpointActivations) Allocator.ReturnLargeBlocks();
-        using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler);
-        string dataSha256 = DataHash(splits, encoder, prepared);
+        using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler, encoders.InitialEncoders(encoder.Tokenizers.Keys));
+        string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
+        if (initial is not null) notes.Add(initial.Give(model, splits.Targets, units));
+        string dataSha256 = DataHash(splits, encoder, prepared, initial);
         model.Network.to(device); // first: what is moved may be another object, and state is resumed where its parameter lies
         using AdamW optimizer = new(Tuning.Apply(model.Network, config));
         using WeightAverage? average = config.EmaDecay > 0 ? new WeightAverage(optimizer.Groups.SelectMany(g => g.Parameters), config.EmaDecay) : null;
@@ -135,17 +145,17 @@ public static class TrainingRun
         Tell(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
             refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1, resumed?.Step ?? 0));
         TrainingState begin = (resumed ?? new TrainingState { DataSha256 = dataSha256, Config = [], Environment = environment }) with { Config = ResumeRules.ToJson(config), Environment = environment };
-        (TrainingState state, StopReason reason) = Train(new Trainer(config, Tell, group), model, inputs, checkpoint, begin, optimizer, average, logs, cancellation);
+        (TrainingState state, StopReason reason) = Train(new Trainer(config, Tell, group) { Time = TimeLeft(config, clock) }, model, inputs, checkpoint, begin, optimizer, average, logs, cancellation);
         if (state.Best == 0)
         {
             logs?.Ended(state, reason, null);
-            throw new RunStoppedException($"stopped before the first epoch was done, so there is no model yet; go on with: ./llmfusion train --resume {output}");
+            throw new RunStoppedException($"stopped before the first epoch was done, so there is no model yet; go on with: ./llmfusion train --resume {output}", reason);
         }
 
         if (!group.IsFirst) return null;
         checkpoint.LoadBest(model.Network, state.Best);
         if (config.LoraMerge) LowRankAdapters.Merge(model.Network.Fusion.Llm);
-        string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
+        if (reason == StopReason.TimeOver) inputs.Remove(Parts.Test); // it is opened once, when the run is done
         (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
         ModelManifest manifest = model.Save(output, (entries, sha256) => new ModelManifest
         {
@@ -156,6 +166,7 @@ public static class TrainingRun
             MaximumTokens = config.MaximumTokens,
             Backbone = model.Network.Fusion.Llm.ConfigJson(),
             BackboneSource = backbone,
+            Initial = initial?.Entry,
             Positions = config.Positions,
             ModalityEncoding = config.ModalityEncoding,
             GraphTokens = config.GraphTokens,
@@ -169,9 +180,12 @@ public static class TrainingRun
         AtomicFile.Write(Path.Combine(output, "README.md"), ModelCard.Of(manifest, config));
         AtomicFile.Write(Path.Combine(output, ReportFile), RunReport.Of(manifest, config, state, reason, parameters, [.. plots.OrderBy(p => !p.EndsWith("learning-curve.png", StringComparison.Ordinal)).Select(p => Path.ChangeExtension(p, ".svg"))]));
         logs!.Ended(state, reason, metrics);
-        if (reason != StopReason.Cancelled && !config.KeepCheckpoints) checkpoint.Delete();
+        if (reason is StopReason.Completed or StopReason.EarlyStopping && !config.KeepCheckpoints) checkpoint.Delete();
         return new TrainingSummary(manifest, reason, output, plots);
     }
+
+    /// <summary>Of the minutes that the run was given; null where it has no limit.</summary>
+    private static TimeSpan? TimeLeft(RunConfig config, Stopwatch clock) => config.Minutes > 0 ? TimeSpan.FromMinutes(config.Minutes) - clock.Elapsed : null;
 
     private static (TrainingState State, StopReason Reason) Train(Trainer trainer, TrainedModel model, IReadOnlyDictionary<string, SplitInputs> inputs,
         TrainingCheckpoint checkpoint, TrainingState begin, AdamW optimizer, WeightAverage? average, RunLogs? logs, CancellationToken cancellation)
@@ -187,12 +201,13 @@ public static class TrainingRun
         }
     }
 
-    /// <summary>What a resumed run must find unchanged: the split, what the network reads of it, its targets, and the frozen encoders.</summary>
-    private static string DataHash(DataSplits splits, InputEncoder encoder, IReadOnlyDictionary<string, PreparedRows> prepared)
+    /// <summary>What a resumed run must find unchanged: the split, what the network reads of it, its targets, the frozen encoders, and the model it began from.</summary>
+    private static string DataHash(DataSplits splits, InputEncoder encoder, IReadOnlyDictionary<string, PreparedRows> prepared, InitialModel? initial)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (string line in encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256).Concat(encoder.Tuned.Values.Select(t => t.Origin.FilesSha256)).Concat(encoder.Representation.Vectors.Values.Select(v => v.Sha256)).Prepend(splits.Sha256))
             hash.AppendData(Encoding.UTF8.GetBytes(line + "\n"));
+        if (initial is not null) hash.AppendData(Encoding.UTF8.GetBytes(initial.Entry.WeightsSha256 + "\n"));
         foreach (string part in new[] { Parts.Train, Parts.Valid })
             foreach ((DataRow row, Representations read) in prepared[part].Rows.Zip(prepared[part].Representations))
             {
@@ -204,7 +219,7 @@ public static class TrainingRun
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    private static RepresentationOptions RepresentationOf(RunConfig config)
+    private static RepresentationOptions RepresentationOf(RunConfig config, InitialModel? initial)
     {
         IReadOnlyDictionary<Modality, string[]> defined = config.DefinedModalities();
         return new RepresentationOptions
@@ -213,7 +228,7 @@ public static class TrainingRun
             Fingerprint = config.Fingerprint,
             SmilesForm = config.SmilesForm,
             Columns = defined.Where(d => d.Key.Kind == ModalityKind.Columns).ToDictionary(d => d.Key, d => (IReadOnlyList<string>)d.Value),
-            Vectors = defined.Where(d => d.Key.Kind == ModalityKind.Vectors).ToDictionary(d => d.Key, d => VectorTable.Load(d.Value[0])),
+            Vectors = defined.Where(d => d.Key.Kind == ModalityKind.Vectors).ToDictionary(d => d.Key, d => VectorTable.Load(d.Value[0]) is var table && initial?.Inputs.Components.GetValueOrDefault(d.Key) is { } order ? table.InOrder(order) : table),
         };
     }
 

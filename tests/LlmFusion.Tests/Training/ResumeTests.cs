@@ -56,6 +56,32 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public void Modalities_left_out_by_lot_and_one_cycle_are_the_same_wherever_a_run_is_resumed()
+    {
+        RunConfig config = _config with { ModalityDropout = 0.3, SingleModality = 0.3, Schedule = ScheduleKind.OneCycle };
+        byte[] whole = Weights(Run(config, "whole").Folder);
+        Assert.NotEqual(whole, Weights(Run(config with { ModalityDropout = 0, SingleModality = 0 }, "all").Folder));
+        foreach ((int epoch, int step) in new[] { (1, 2), (2, 3) }) Assert.Equal(whole, Weights(Resume(config, Stop($"cut-{epoch}", epoch, step, config)).Folder));
+    }
+
+    [Fact]
+    public void A_run_whose_time_is_over_goes_on_to_the_same_bytes_and_opens_the_test_split_only_at_its_end()
+    {
+        RunConfig config = _config with { TestFile = _folder["molecules.csv"] }, brief = config with { Minutes = 1e-9 };
+        RunStoppedException over = Assert.Throws<RunStoppedException>(() => Run(brief, "early"));
+        Assert.Equal(StopReason.TimeOver, over.Reason);
+        Assert.Contains("--resume", over.Message);
+        string folder = Stop("legs", 2, 2, config);
+        TrainingSummary leg = Resume(brief, folder);
+        Assert.Equal((StopReason.TimeOver, 1), (leg.Reason, leg.Manifest.Training.Epochs));
+        Assert.DoesNotContain(leg.Manifest.Metrics.Rows, r => r.Split == Parts.Test);
+        Assert.Equal("time_over", Lines(folder).Last()["reason"]!.GetValue<string>());
+        TrainingSummary end = Resume(config, folder);
+        Assert.Contains(end.Manifest.Metrics.Rows, r => r.Split == Parts.Test);
+        Assert.Equal(Weights(Run(_config, "whole").Folder), Weights(folder));
+    }
+
+    [Fact]
     public void A_run_killed_after_any_checkpoint_resumes_to_the_same_bytes_and_log()
     {
         RunConfig config = _config with { CheckpointMinutes = 0, EvaluateTest = false };
@@ -236,12 +262,12 @@ public sealed class ResumeTests : IDisposable
     private static TrainingSummary Resume(RunConfig config, string folder) => TrainingRun.Run(config, folder, resume: true, _ => { }, TestContext.Current.CancellationToken);
 
     /// <summary>Stops as Ctrl-C does, after the given step.</summary>
-    private string Stop(string name, int epoch, int step)
+    private string Stop(string name, int epoch, int step, RunConfig? config = null)
     {
         using CancellationTokenSource stop = new();
         try
         {
-            Assert.Equal(StopReason.Cancelled, TrainingRun.Run(_config, _folder[name], resume: false, e =>
+            Assert.Equal(StopReason.Cancelled, TrainingRun.Run(config ?? _config, _folder[name], resume: false, e =>
             {
                 if (e is StepDone done && done.Epoch == epoch && done.Step == step) stop.Cancel();
             }, stop.Token).Reason);

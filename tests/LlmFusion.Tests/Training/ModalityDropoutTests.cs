@@ -1,0 +1,57 @@
+using LlmFusion.Chemistry;
+using LlmFusion.Modalities;
+using LlmFusion.Training;
+using Xunit;
+
+namespace LlmFusion.Tests.Training;
+
+public class ModalityDropoutTests
+{
+    private const int Draws = 20_000;
+
+    // Four modalities of three kinds, the second missing.
+    private static readonly MoleculeInputs Molecule = new(
+        [new ModalityInput.Tokens([0, 5, 2]), null, new ModalityInput.Fingerprint(new MorganCounts([1], [1])), new ModalityInput.Vector([1f])]);
+
+    [Fact]
+    public void Each_modality_goes_with_its_probability_and_never_the_last()
+    {
+        MoleculeInputs[] drawn = Draw(new ModalityDropout(0.4, 0));
+        Assert.All(drawn, m => Assert.False(m.IsEmpty));
+        Assert.All(drawn, m => Assert.Null(m.ByModality[1]));
+        // Where all three would go (0.4^3), one of them stays.
+        foreach (int modality in new[] { 0, 2, 3 }) Assert.Equal(0.4 - 0.064 / 3, Share(drawn, m => m.ByModality[modality] is null), 0.015);
+        Assert.Equal(0.6 * 0.6 * 0.6, Share(drawn, m => ReferenceEquals(m, Molecule)), 0.015);
+    }
+
+    [Fact]
+    public void One_alone_is_kept_as_often_as_asked_for_each_as_likely()
+    {
+        MoleculeInputs[] drawn = Draw(new ModalityDropout(0, 0.6));
+        foreach (int modality in new[] { 0, 2, 3 })
+            Assert.Equal(0.2, Share(drawn, m => m.ByModality[modality] is not null && m.ByModality.Count(i => i is not null) == 1), 0.015);
+        Assert.Equal(0.4, Share(drawn, m => ReferenceEquals(m, Molecule)), 0.015);
+    }
+
+    [Fact]
+    public void The_seed_alone_decides_and_what_is_left_out_counts_no_tokens()
+    {
+        ModalityDropout dropout = new(0.5, 0.2);
+        Assert.Equal(Draw(dropout).Select(Kept), Draw(dropout).Select(Kept));
+        Assert.All(Draw(dropout), m => Assert.Equal(m.ByModality[0] is null ? 0 : 3, m.TokenCount));
+    }
+
+    [Fact]
+    public void Without_a_probability_or_a_choice_nothing_is_left_out()
+    {
+        MoleculeInputs alone = new([null, new ModalityInput.Vector([1f])]);
+        Assert.All(Draw(new ModalityDropout(0, 0)), m => Assert.Same(Molecule, m));
+        Assert.All(Enumerable.Range(0, 100), seed => Assert.Same(alone, new ModalityDropout(0.9, 0.5).Of(alone, (ulong)seed)));
+    }
+
+    private static MoleculeInputs[] Draw(ModalityDropout dropout) => [.. Enumerable.Range(0, Draws).Select(seed => dropout.Of(Molecule, (ulong)seed))];
+
+    private static double Share(MoleculeInputs[] drawn, Func<MoleculeInputs, bool> holds) => drawn.Count(holds) / (double)drawn.Length;
+
+    private static string Kept(MoleculeInputs molecule) => string.Concat(molecule.ByModality.Select(i => i is null ? '-' : 'x'));
+}
