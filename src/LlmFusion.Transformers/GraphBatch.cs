@@ -1,3 +1,4 @@
+using LlmFusion.Transformers.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -22,6 +23,11 @@ public sealed record GraphBatch(Tensor Features, int[] GraphStart, int[] EdgeSta
 
     /// <summary>Most nodes of a graph.</summary>
     public int Longest { get; } = Enumerable.Range(0, GraphStart.Length - 1).Max(n => GraphStart[n + 1] - GraphStart[n]);
+
+    /// <summary>Who says what to whom; made when first asked for, the same for every layer.</summary>
+    internal RelationRows RowsOf(int relations) => _rows is { } made && made.Start.Length == relations + 1 ? made : _rows = RelationRows.Of(this, relations);
+
+    private RelationRows? _rows;
 
     /// <summary>The graph of each node, (A) int64 on the features' device.</summary>
     internal Tensor GraphOfNode()

@@ -105,7 +105,7 @@ internal sealed class GraphLayer : nn.Module
         using DisposeScope scope = NewDisposeScope();
         Tensor z = messageNorm.forward(h);
         Tensor ofGraph = mean.forward(GraphPooling.Mean(z, graphs));                     // (N, H)
-        h = GraphMessages.Add(h, message.forward(z), ofGraph, graphs);                   // (A, H), (A, (R + 1) H), (N, H)
+        h = GraphMessages.Add(h, z, message.weight, message.bias!, ofGraph, graphs);     // (A, H)
         h = h + down.forward(nn.functional.gelu(up.forward(mlpNorm.forward(h))));        // (A, 2H) inside
         return h.MoveToOuterDisposeScope();
     }

@@ -1,5 +1,4 @@
 using LlmFusion.Transformers.Kernels;
-using LlmFusion.Transformers.Verification;
 using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
@@ -20,16 +19,18 @@ public sealed class GraphNetworkTests : IDisposable
     public void Messages_are_the_formula(int width)
     {
         GraphBatch graphs = Random(7, features: 4, relations: 3);
-        Tensor x = randn(graphs.Nodes, width).requires_grad_(true), p = randn(graphs.Nodes, 4 * width).requires_grad_(true), g = randn(graphs.Count, width).requires_grad_(true);
-        Agree(() => GraphMessages.Add(x, p, g, graphs), () => GraphMessages.Formula(x, p, g, graphs), x, p, g);
+        Tensor[] inputs = [randn(graphs.Nodes, width), randn(graphs.Nodes, width), randn(4 * width, width) / 4, randn(4 * width), randn(graphs.Count, width)];
+        foreach (Tensor input in inputs) input.requires_grad_(true);
+        Agree(() => GraphMessages.Add(inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], graphs),
+            () => GraphMessages.Formula(inputs[0], inputs[1], inputs[2], inputs[3], inputs[4], graphs), inputs);
     }
 
     [Fact]
     public void Nodes_without_edges_hear_themselves_and_their_graph()
     {
         GraphBatch graphs = new(zeros(2, 1), [0, 1, 2], [0, 0, 0], [], []);
-        Tensor x = randn(2, 8).requires_grad_(true), p = randn(2, 16).requires_grad_(true), g = randn(2, 8).requires_grad_(true);
-        Agree(() => GraphMessages.Add(x, p, g, graphs), () => x + nn.functional.relu(p.narrow(1, 8, 8) + g), x, p, g);
+        Tensor x = randn(2, 8).requires_grad_(true), z = randn(2, 8).requires_grad_(true), w = randn(16, 8).requires_grad_(true), b = randn(16).requires_grad_(true), g = randn(2, 8).requires_grad_(true);
+        Agree(() => GraphMessages.Add(x, z, w, b, g, graphs), () => x + nn.functional.relu(matmul(z, w.narrow(0, 8, 8).t()) + b.narrow(0, 8, 8) + g), x, z, w, b, g);
     }
 
     [Theory]
