@@ -81,7 +81,7 @@ public sealed class WeightAverageTests : IDisposable
         using PropertyModel network = new(new Dictionary<Modality, LlmFusion.Embedding.SequenceEncoder>
         {
             [Modality.Smiles] = new(new Roberta(new RobertaConfig { VocabSize = 9, Positions = 9, Width = 8, Layers = 1, Heads = 2, Inner = 16 }), PoolingKind.ClassToken),
-        }, new FusionModel(new FusionConfig { Modalities = [Modality.Smiles, Modality.Fingerprint], Widths = new Dictionary<Modality, int> { [Modality.Smiles] = 8, [Modality.Fingerprint] = 16 }, Targets = 1 },
+        }, graph: null, new FusionModel(new FusionConfig { Modalities = [Modality.Smiles, Modality.Fingerprint], Widths = new Dictionary<Modality, int> { [Modality.Smiles] = 8, [Modality.Fingerprint] = 16 }, Targets = 1 },
             new Gpt2(new Gpt2Config { VocabSize = 1, Positions = 4, Width = 16, Layers = 1, Heads = 2 }, tokenEmbedding: false)));
         RunConfig config = new() { Data = "demo", WeightDecay = 0.1, LearningRate = 1e-3 };
         ParameterGroup all = Assert.Single(Tuning.Apply(network, config));
