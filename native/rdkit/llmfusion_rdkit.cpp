@@ -1,6 +1,7 @@
 #include "llmfusion_rdkit.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <mutex>
 #include <ostream>
@@ -269,11 +270,14 @@ llmf_status llmf_graph(llmf_molecule *molecule, const int32_t **atoms, size_t *a
                        static_cast<int32_t>(atom.getDegree()), atom.getIsAromatic(),
                        hybridisation_code(atom.getHybridization()), rings[index], chirality_code(atom)});
     }
-    for (const auto bond : mol.bonds())
-      counts_out.insert(counts_out.end(),
-                        {place[bond->getBeginAtomIdx()], place[bond->getEndAtomIdx()], bond_code(bond->getBondType()),
-                         bond->getIsConjugated(), mol.getRingInfo()->numBondRings(bond->getIdx()) > 0,
-                         stereo_code(bond->getStereo())});
+    std::vector<std::array<int32_t, LLMF_BOND_CODES>> sorted;
+    for (const auto bond : mol.bonds()) {
+      const auto [first, second] = std::minmax(place[bond->getBeginAtomIdx()], place[bond->getEndAtomIdx()]);
+      sorted.push_back({first, second, bond_code(bond->getBondType()), bond->getIsConjugated(),
+                        mol.getRingInfo()->numBondRings(bond->getIdx()) > 0, stereo_code(bond->getStereo())});
+    }
+    std::sort(sorted.begin(), sorted.end());
+    for (const auto &bond : sorted) counts_out.insert(counts_out.end(), bond.begin(), bond.end());
     *atoms = bits_out.data();
     *atom_count = bits_out.size() / LLMF_ATOM_CODES;
     *bonds = counts_out.data();

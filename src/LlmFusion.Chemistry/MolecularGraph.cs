@@ -88,8 +88,8 @@ public readonly record struct Atom(int Element, int Charge, int Hydrogens, int D
 }
 
 /// <summary>A bond.</summary>
-/// <param name="First">Index of one of its atoms.</param>
-/// <param name="Second">Index of the other.</param>
+/// <param name="First">Index of its first atom.</param>
+/// <param name="Second">Index of the other, which is larger.</param>
 /// <param name="Type">Its kind.</param>
 /// <param name="IsConjugated">Whether it is conjugated.</param>
 /// <param name="InRing">Whether it is part of a ring.</param>
@@ -100,8 +100,8 @@ public readonly record struct Bond(int First, int Second, BondType Type, bool Is
 }
 
 /// <summary>
-/// A molecule as atoms and bonds, hydrogens implicit. The atoms stand in the order of the canonical SMILES, so the graph is the
-/// same however the molecule was written. Kept as small numbers: a training split holds millions of atoms.
+/// A molecule as atoms and bonds, hydrogens implicit. The atoms stand in the order of the canonical SMILES, the bonds in that of their atoms, so the
+/// graph is the same however the molecule was written. Kept as small numbers: a training split holds millions of atoms.
 /// </summary>
 public sealed class MolecularGraph
 {

@@ -63,7 +63,7 @@ public sealed record GraphNetworkConfig
 
     /// <summary>How many numbers the weights have.</summary>
     public long Parameters => ((long)Features + 3) * Width
-        + Layers * ((Relations + 1L) * Width * (Width + 1L) + (long)Width * (Width + 1L) + 2L * Width * (Width + 1L) + (2L * Width + 1) * Width + 4L * Width);
+        + Layers * ((Relations + 1L) * Width * (Width + 1L) + (long)Width * Width + 2L * Width * (Width + 1L) + (2L * Width + 1) * Width + 4L * Width);
 }
 
 /// <summary>One round: each node hears its neighbours, one linear map for each kind of edge, and the mean of its graph; then an MLP of its own.</summary>

@@ -107,16 +107,15 @@ internal static class GraphPooling
             Tensor nodes = (Tensor)vars[0];
             GraphBatch graphs = (GraphBatch)vars[1];
             int width = (int)nodes.shape[1];
-            Tensor largest = empty(graphs.Count, width);
+            Tensor largest = full([graphs.Count, width], float.NegativeInfinity);
             int[] winners = new int[graphs.Count * width];
             float* from = FloatData.Of(nodes), to = FloatData.Of(largest);
             for (int n = 0; n < graphs.Count; n++)
-                for (int c = 0; c < width; c++)
+                for (int i = graphs.GraphStart[n]; i < graphs.GraphStart[n + 1]; i++)
                 {
-                    int best = graphs.GraphStart[n];
-                    for (int i = best + 1; i < graphs.GraphStart[n + 1]; i++)
-                        if (from[(long)i * width + c] > from[(long)best * width + c]) best = i;
-                    (to[(long)n * width + c], winners[n * width + c]) = (from[(long)best * width + c], best);
+                    float* row = from + (long)i * width, best = to + (long)n * width;
+                    for (int c = 0; c < width; c++)
+                        if (row[c] > best[c]) (best[c], winners[n * width + c]) = (row[c], i);
                 }
 
             ctx.save_data(Nodes, graphs.Nodes);

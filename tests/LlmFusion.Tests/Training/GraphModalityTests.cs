@@ -1,0 +1,116 @@
+using LlmFusion.Chemistry;
+using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
+using LlmFusion.Fusion;
+using LlmFusion.Modalities;
+using LlmFusion.Prediction;
+using LlmFusion.Tests.DataSets;
+using LlmFusion.Training;
+using LlmFusion.Transformers;
+using TorchSharp;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace LlmFusion.Tests.Training;
+
+/// <summary>The graph as a modality, from the molecule to the prediction.</summary>
+public sealed class GraphModalityTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_batch_of_graphs_has_each_bond_both_ways_and_each_atom_once()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        GraphBatch batch = GraphFeatures.Batch([Graph("CC#N"), Graph("[Na+]"), Graph("C=CC=C")], CPU);
+        Assert.Equal([0, 3, 4, 8], batch.GraphStart);
+        Assert.Equal([8, GraphFeatures.Count], batch.Features.shape);
+        Assert.Equal(0, batch.EdgeStart[4] - batch.EdgeStart[3]);
+        (int At, int From, int Relation)[] edges = [.. Enumerable.Range(0, batch.Nodes)
+            .SelectMany(i => Enumerable.Range(batch.EdgeStart[i], batch.EdgeStart[i + 1] - batch.EdgeStart[i]).Select(e => (i, batch.EdgeSource[e], batch.EdgeRelation[e])))];
+        Assert.Equal(edges.Order(), edges.Select(e => (e.From, e.At, e.Relation)).Order());
+        Assert.Equal(2, edges.Count(e => e.Relation == (int)BondType.Triple));
+        Assert.Equal(6, edges.Count(e => e.Relation == 5)); // butadiene is conjugated throughout
+        // Six kinds of an atom's properties have one 1 each: element, hydrogens, neighbours, charge, hybridisation; no ring, aromaticity, label.
+        Assert.Equal(5, batch.Features[3].sum().item<float>());
+    }
+
+    [Theory]
+    [InlineData("graph", GraphTokens.Pooled)]
+    [InlineData("graph", GraphTokens.Atoms)]
+    [InlineData("smiles,fingerprint,graph", GraphTokens.Pooled)]
+    [InlineData("smiles,fingerprint,graph", GraphTokens.Atoms)]
+    public void A_model_with_graphs_learns_and_its_folder_predicts_the_same_however_a_molecule_is_written(string modalities, GraphTokens tokens)
+    {
+        TrainingSummary summary = Train(modalities.Split(','), tokens, epochs: 40);
+        double mse = summary.Manifest.Metrics.Find("train", "a", Comparison.Model)!.Mse, constant = summary.Manifest.Metrics.Find("train", "a", Comparison.Constant)!.Mse;
+        Assert.True(mse < 0.05 * constant, $"MSE {mse} against {constant} of the constant predictor");
+        Assert.Equal(4, summary.Manifest.FormatVersion);
+
+        using TrainedModel model = TrainedModel.Load(summary.Folder);
+        Predictor predictor = new(model, "cpu");
+        float[] Of(string smiles) => predictor.Predict(DataRow.OfSmiles([smiles]), TestContext.Current.CancellationToken).Single().Values!;
+        Assert.Equal(tokens, model.Network.Fusion.Config.GraphTokens);
+        Assert.Equal(Of("CC(=O)OC"), Of("COC(C)=O"));
+        Assert.Equal(Of("c1ccccc1O"), Of("Oc1ccccc1"));
+        // More atoms than the language model has positions, next to a molecule of one.
+        RowPrediction[] together = [.. predictor.Predict(DataRow.OfSmiles([new string('C', 60), "C"]), TestContext.Current.CancellationToken)];
+        Assert.All(together, p => Assert.NotNull(p.Values));
+        Assert.Equal(Of("C")[0], together[1].Values![0], 1e-4);
+    }
+
+    [Theory]
+    [InlineData(GraphTokens.Pooled)]
+    [InlineData(GraphTokens.Atoms)]
+    public void A_molecule_without_its_graph_is_predicted_from_the_others(GraphTokens tokens)
+    {
+        using TrainedModel model = TrainedModel.Load(Train(["fingerprint", "graph"], tokens, epochs: 1).Folder);
+        ModalityInput fingerprint = new ModalityInput.Fingerprint(new MorganCounts([3], [1])), graph = new ModalityInput.Graph(Graph("CCO"));
+        float[][] values = model.Predict([new([fingerprint, null]), new([fingerprint, graph]), new([null, graph])], 8, CPU);
+        Assert.Equal(values[0][0], model.Predict([new([fingerprint, null])], 8, CPU)[0][0], 1e-4);
+        Assert.Equal(values[2][0], model.Predict([new([null, graph])], 8, CPU)[0][0], 1e-4);
+        Assert.NotEqual(values[0][0], values[1][0], 1e-6);
+    }
+
+    [Fact]
+    public void Graph_settings_need_the_graph_and_a_damaged_encoder_is_refused()
+    {
+        Assert.Contains("graph_tokens", Assert.Throws<ArgumentException>(() => Config(["fingerprint"], GraphTokens.Atoms).Check()).Message);
+        string folder = Train(["graph"], GraphTokens.Pooled, epochs: 1).Folder, config = Path.Combine(folder, "encoders", "graph", "config.json");
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"hidden_size\": 32", "\"hidden_size\": 40000"));
+        Assert.Contains("expected", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(folder)).Message);
+    }
+
+    private TrainingSummary Train(string[] modalities, GraphTokens tokens, int epochs) =>
+        TrainingRun.Run(Config(modalities, tokens) with { Epochs = epochs, EarlyStopping = epochs }, _folder[$"{string.Join('-', modalities)}-{tokens}"], resume: false, _ => { }, TestContext.Current.CancellationToken);
+
+    private RunConfig Config(string[] modalities, GraphTokens tokens)
+    {
+        File.WriteAllText(_folder["train.csv"], "smiles,a\nCCO,0.5\nCCCO,0.7\nCCN,-0.3\nc1ccccc1,2.1\nc1ccccc1O,1.4\nCC(=O)O,-0.2\nCC(=O)OC,0.1\nCCCl,1.2\nC1CCCCC1,2.4\nCC#N,0.3\nCCS,0.8\nOCC(O)CO,-1.7\n");
+        return new RunConfig
+        {
+            TrainFile = _folder["train.csv"],
+            ValidFile = _folder["train.csv"],
+            Targets = ["a"],
+            Modalities = [.. modalities],
+            GraphTokens = tokens,
+            Fingerprint = new() { Size = 128 },
+            Size = "tiny",
+            MaximumTokens = 32,
+            BatchSize = 4,
+            Dropout = 0,
+            WeightDecay = 0,
+            WarmupSteps = 2,
+            LearningRate = 3e-3,
+            Device = "cpu",
+        };
+    }
+
+    private static MolecularGraph Graph(string smiles)
+    {
+        using Molecule molecule = Molecule.Parse(smiles);
+        return molecule.Graph();
+    }
+}
