@@ -55,7 +55,7 @@ internal sealed class InitialModel : IDisposable
     {
         ModelManifest manifest = _model.Manifest!;
         Dictionary<string, string> columns = manifest.Modalities.Where(m => m.Columns is not null).ToDictionary(m => m.Name, m => $"columns:{string.Join(',', m.Columns!.Select(c => c.Name))}");
-        List<string> modalities = config.Modalities.Count > 0 ? config.Modalities : [.. manifest.Modalities.Select(m => m.Name)];
+        List<string> modalities = config.Modalities ?? [.. manifest.Modalities.Select(m => m.Name)];
         RunConfig own = config with
         {
             Modalities = modalities,

@@ -98,8 +98,8 @@ public sealed record RunConfig
     /// <summary>Leave out rows that cannot be read instead of refusing the file.</summary>
     public bool SkipBadRows { get; init; }
 
-    /// <summary>The modalities to fuse; empty: those of <see cref="InitModel"/>, else <see cref="DefaultModalities"/>.</summary>
-    public List<string> Modalities { get; init; } = [];
+    /// <summary>The modalities to fuse; null: those of <see cref="InitModel"/>, else <see cref="DefaultModalities"/>.</summary>
+    public List<string>? Modalities { get; init; }
 
     /// <summary>Radius, size and kind of the Morgan fingerprint.</summary>
     public FingerprintOptions Fingerprint { get; init; } = new();
@@ -291,7 +291,7 @@ public sealed record RunConfig
     public static IReadOnlyList<string> DefaultModalities { get; } = ["smiles", "selfies", "fingerprint"];
 
     /// <summary>The modalities in stack order.</summary>
-    public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. (Modalities.Count > 0 ? Modalities : DefaultModalities).Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
+    public IReadOnlyList<Modality> StackOrder() => Modality.InStackOrder([.. (Modalities ?? DefaultModalities).Where(m => !Inputs.ContainsKey(m)).Select(Modality.Parse), .. DefinedModalities().Keys]);
 
     /// <summary>How a target is scaled.</summary>
     public ScalingKind ScalingOf(string target) => TargetScalings.GetValueOrDefault(target, TargetScaling);

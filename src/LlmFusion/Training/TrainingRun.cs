@@ -62,7 +62,7 @@ public static class TrainingRun
         Stopwatch clock = Stopwatch.StartNew();
         using InitialModel? initial = config.InitModel is { } folderOfInitial ? InitialModel.Open(folderOfInitial, hub) : null;
         if (initial is not null) config = initial.Configure(config);
-        if (config.Modalities.Count == 0) config = config with { Modalities = [.. RunConfig.DefaultModalities] };
+        config = config with { Modalities = config.Modalities ?? [.. RunConfig.DefaultModalities] };
         config.Check();
         Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
         if (config.Bf16 && device.type != DeviceType.CUDA)
