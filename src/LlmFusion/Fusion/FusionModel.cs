@@ -77,15 +77,17 @@ public sealed class FusionModel : nn.Module
     public LanguageModel Llm => _llm;
 
     /// <summary>The paper's equations.</summary>
-    /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values.</param>
+    /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values. One that is left out is missing for all molecules, and M is less.</param>
     /// <param name="present">(N, M): 1 where the molecule has the modality, at least one per row; null where all have all.</param>
     public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor stacked = stack(Config.Modalities.Select(m => Project(m, embeddings[m])), dim: 1);   // (N, M, d)
-        if (_modalityPositions is not null) stacked = stacked + _modalityPositions;                 // + (M, d)
+        Modality[] given = [.. Config.Modalities.Where(embeddings.ContainsKey)];
+        Tensor stacked = stack(given.Select(m => Project(m, embeddings[m])), dim: 1);               // (N, M, d)
+        Tensor? places = given.Length == Config.Modalities.Count ? null : PlacesOf(given, stacked.device); // (M)
+        if (_modalityPositions is not null) stacked = stacked + (places is null ? _modalityPositions : _modalityPositions.index_select(0, places)); // + (M, d)
         bool addPositions = Config.Positions is PositionMode.ModalityAndLlm or PositionMode.Llm;
-        Tensor hidden = _llm.Forward(null, stacked, present, null, addPositions);                   // (N, M, d)
+        Tensor hidden = _llm.Forward(null, stacked, present, places?.unsqueeze(0).expand(stacked.shape[0], given.Length), addPositions); // (N, M, d)
         Tensor fused = present is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, present);    // (N, d)
         Tensor prediction = _head.forward(fused);                                                   // (N, T)
         return new FusionOutput(stacked.MoveToOuterDisposeScope(), hidden.MoveToOuterDisposeScope(),
@@ -96,6 +98,10 @@ public sealed class FusionModel : nn.Module
     protected override void RegisterComponents()
     {
     }
+
+    /// <summary>The places of some modalities in the stack (M) int64.</summary>
+    internal Tensor PlacesOf(IReadOnlyList<Modality> modalities, Device device) =>
+        tensor([.. modalities.Select(m => (long)Config.Modalities.TakeWhile(other => other != m).Count())], device: device);
 
     private Tensor Project(Modality modality, Tensor embedding)
     {

@@ -36,8 +36,11 @@ public sealed class PropertyModel : nn.Module
     public Tensor Forward(Batch batch)
     {
         using DisposeScope scope = NewDisposeScope();
-        Dictionary<Modality, Tensor> embeddings = Fusion.Config.Modalities.ToDictionary(m => m, m => Embed(m, batch));
-        return Fusion.Forward(embeddings, batch.Present).Prediction.MoveToOuterDisposeScope();
+        // In use, what no molecule has costs nothing. In training it stays, so that every weight has a gradient.
+        Modality[] used = [.. Fusion.Config.Modalities.Where(m => training || batch.Has(m))];
+        Tensor? present = used.Length == Fusion.Config.Modalities.Count ? batch.Present
+            : used.Any(batch.Rows.ContainsKey) ? batch.Present!.index_select(1, Fusion.PlacesOf(used, batch.Present.device)) : null; // (N, M)
+        return Fusion.Forward(used.ToDictionary(m => m, m => Embed(m, batch)), present).Prediction.MoveToOuterDisposeScope();
     }
 
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>

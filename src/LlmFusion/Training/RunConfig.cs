@@ -86,6 +86,9 @@ public sealed record RunConfig
     /// <summary>Leave out rows that cannot be read instead of refusing the file.</summary>
     public bool SkipBadRows { get; init; }
 
+    /// <summary>Share of the validation split, chosen by molecule, that the run leaves alone, for the calibration of prediction intervals (see <see cref="CalibrationSplit"/>).</summary>
+    public double CalibrationFraction { get; init; }
+
     /// <summary>The modalities to fuse.</summary>
     public List<string> Modalities { get; init; } = ["smiles", "selfies", "fingerprint"];
 
@@ -307,6 +310,7 @@ public sealed record RunConfig
         Require(TrainFile is null == ValidFile is null, "valid_file", ValidFile, "training and validation file together");
         Require(Targets.Count > 0 || Data is not null, "targets", "none", "at least one column");
         Require(SplitFractions.Count == 3 && SplitFractions.All(f => f >= 0) && Math.Abs(SplitFractions.Sum() - 1) < 1e-6, "split_fractions", string.Join(", ", SplitFractions), "three shares that add up to 1");
+        Require(CalibrationFraction is >= 0 and < 1, "calibration_fraction", CalibrationFraction, "0 up to, not including, 1");
         Require(WeightColumn is null || Data is null, "weight_column", WeightColumn, "none with a built-in data set, which has no weights");
         Require(LoraRank >= 1, "lora_rank", LoraRank, "at least 1");
         Require(LoraAlpha > 0 && double.IsFinite(LoraAlpha), "lora_alpha", LoraAlpha, "a positive number");
