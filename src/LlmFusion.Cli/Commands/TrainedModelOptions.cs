@@ -31,7 +31,8 @@ internal sealed class TrainedModelOptions
     /// <param name="screen">Takes the notes.</param>
     /// <param name="columns">Columns of the file to predict; null where there is none.</param>
     /// <param name="stop">Stops a download.</param>
-    public OpenModel Open(ParseResult parse, Screen screen, IReadOnlyList<string>? columns, CancellationToken stop)
+    /// <param name="store">Whether stored embeddings may be used at all.</param>
+    public OpenModel Open(ParseResult parse, Screen screen, IReadOnlyList<string>? columns, CancellationToken stop, bool store = true)
     {
         using DownloadView view = new(screen);
         Dictionary<string, string> files = OptionValues.ParsePairs("--modality", parse.GetValue(vectors));
@@ -48,16 +49,16 @@ internal sealed class TrainedModelOptions
         foreach ((Modality modality, IReadOnlyList<string> needed) in trained.Inputs.Representation.Columns)
             if (needed.Where(c => columns?.Contains(c) != true).ToArray() is { Length: > 0 } absent)
                 screen.Note($"there is no column {string.Join(", ", absent)}: {modality} is missing for every molecule");
-        EmbeddingStore? store = null;
+        EmbeddingStore? stored = null;
         try
         {
-            store = parse.GetValue(noStore) || trained.Inputs.Frozen.Count == 0 ? null : EmbeddingStore.Open();
-            return new OpenModel(trained, new Predictor(trained, parse.GetValue(device)!, store: store, modalities: Chosen(parse, trained)), store);
+            stored = !store || parse.GetValue(noStore) || trained.Inputs.Frozen.Count == 0 ? null : EmbeddingStore.Open();
+            return new OpenModel(trained, new Predictor(trained, parse.GetValue(device)!, store: stored, modalities: Chosen(parse, trained)), stored);
         }
         catch
         {
             trained.Dispose();
-            store?.Dispose();
+            stored?.Dispose();
             throw;
         }
     }

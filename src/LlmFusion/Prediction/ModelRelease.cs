@@ -187,8 +187,11 @@ public static class ModelRelease
             Predictor predictor = new(model, device, modalities: set);
             RowPrediction[] predictions = [.. predictor.Predict(source.Splits.Test, cancellation)];
             foreach ((string part, IEnumerable<RowPrediction> rows) in new[] { (TestPart, predictions), (AlonePart, predictions.Where(p => alone.Contains(p.Row))) })
+            {
+                if (part == AlonePart && alone.Count == source.Splits.Test.Count) continue;
                 foreach ((string target, TargetMetrics metrics) in Evaluator.Report(predictor, source.Targets, rows).Targets)
                     yield return new ReleaseMetrics(source.Name, part, [.. set.Select(m => m.Name)], target, metrics);
+            }
         }
     }
 

@@ -25,7 +25,7 @@ public static class ReleaseCard
         card.AppendLine("```").AppendLine(Invariant, $"./llmfusion predict --model {name} --smiles \"CC(=O)Oc1ccccc1C(=O)O\"").AppendLine("```").AppendLine();
         Training(card, manifest, config, release);
         Test(card, manifest, release);
-        Intervals(card, release);
+        Intervals(card, manifest, release);
         Limits(card, manifest, release);
         return card.ToString();
     }
@@ -46,8 +46,7 @@ public static class ReleaseCard
     private static void Test(StringBuilder card, ModelManifest manifest, ReleaseEntry release)
     {
         card.AppendLine("## Test metrics").AppendLine();
-        card.AppendLine("Measured with the float16 weights of this folder; chosen on the validation split. `./llmfusion evaluate --data` repeats them. Where a molecule has a twin that differs from it only in stereochemistry "
-            + "among the training molecules, it is left out of the second part.").AppendLine();
+        card.AppendLine("Measured with the float16 weights of this folder; chosen on the validation split. `./llmfusion evaluate --data` repeats them. \"Without stereo twins\": without the molecules that differ from a training molecule only in stereochemistry.").AppendLine();
         card.AppendLine("| data | molecules | from | target | n | MAE | MSE | R2 | unit |").AppendLine("|---|---|---|---|---|---|---|---|---|");
         foreach (ReleaseMetrics row in release.Test)
             card.AppendLine(Invariant, $"| {row.Data} | {row.Part} | {From(manifest, row.Modalities)} | {row.Target} | {row.Metrics.N} | {row.Metrics.Mae:G4} | {row.Metrics.Mse:G4} | {row.Metrics.R2:F3} | {Unit(manifest, row.Target)} |");
@@ -57,7 +56,7 @@ public static class ReleaseCard
             card.AppendLine(Invariant, $"The training mean would have the test MAE {string.Join(", ", constant.Select(r => string.Create(Invariant, $"{r.Target} {r.Metrics.Mae:G4}")))}.").AppendLine();
     }
 
-    private static void Intervals(StringBuilder card, ReleaseEntry release)
+    private static void Intervals(StringBuilder card, ModelManifest manifest, ReleaseEntry release)
     {
         card.AppendLine("## Prediction intervals").AppendLine();
         card.AppendLine(Invariant, $"Split-conformal, for a coverage of {release.Coverage:P0}, calibrated on {release.CalibrationFraction:P0} of the validation molecules, chosen by molecule. "
@@ -65,7 +64,7 @@ public static class ReleaseCard
             + $" The promise holds on average over molecules like those of the data set, not for each kind of molecule.").AppendLine();
         card.AppendLine("| data | from | target | coverage on test | mean width |").AppendLine("|---|---|---|---|---|");
         foreach (ReleaseMetrics row in release.Test.Where(r => r.Part == release.Test[0].Part))
-            card.AppendLine(Invariant, $"| {row.Data} | {string.Join("+", row.Modalities)} | {row.Target} | {(row.Metrics.Coverage is { } c ? string.Create(Invariant, $"{100 * c.Share:F1} % | {c.MeanWidth:G4}") : "no interval | ")} |");
+            card.AppendLine(Invariant, $"| {row.Data} | {From(manifest, row.Modalities)} | {row.Target} | {(row.Metrics.Coverage is { } c ? string.Create(Invariant, $"{100 * c.Share:F1} % | {c.MeanWidth:G4}") : "no interval | ")} |");
         card.AppendLine();
     }
 
