@@ -4,12 +4,13 @@ namespace LlmFusion.Chemistry;
 public static class SmilesAtoms
 {
     /// <summary>The element symbol of each heavy atom in the order of the SMILES; <c>*</c> for a dummy atom. Hydrogen atoms, also isotopes, are passed over.</summary>
-    /// <param name="smiles">A SMILES that RDKit has written, without extensions behind it.</param>
+    /// <param name="smiles">A SMILES that RDKit reads; what stands behind a blank (a name, an extension) is not looked at.</param>
     public static IEnumerable<string> HeavyAtoms(string smiles)
     {
         for (int i = 0; i < smiles.Length; i++)
         {
             char c = smiles[i];
+            if (char.IsWhiteSpace(c)) yield break;
             if (c == '[')
             {
                 int end = smiles.IndexOf(']', i);

@@ -14,6 +14,7 @@ public class SmilesAtomsTests
     [InlineData("[H][H]", "")]
     [InlineData("[Cl-].[cH-]1cccc1", "Cl C C C C C")]
     [InlineData("B(O)I", "B O I")]
+    [InlineData("[H]OC |$;Si$| Nina", "O C")]
     public void Heavy_atoms_are_those_of_the_molecule(string smiles, string elements) =>
         Assert.Equal(elements, string.Join(' ', SmilesAtoms.HeavyAtoms(smiles)));
 }

@@ -19,10 +19,10 @@ public sealed record MoleculeFacts(IReadOnlyList<string> Elements, int HeavyAtom
 
     /// <summary>The facts of a molecule.</summary>
     /// <param name="molecule">The molecule.</param>
-    /// <param name="canonical">Its canonical SMILES.</param>
-    public static MoleculeFacts Of(Molecule molecule, string canonical)
+    /// <param name="smiles">Any SMILES of it.</param>
+    public static MoleculeFacts Of(Molecule molecule, string smiles)
     {
-        string[] atoms = [.. SmilesAtoms.HeavyAtoms(canonical)];
+        string[] atoms = [.. SmilesAtoms.HeavyAtoms(smiles)];
         ulong[] words = new ulong[Words];
         foreach (int bit in molecule.MorganBits(Radius, Bits)) words[bit >> 6] |= 1UL << (bit & 63);
         return new MoleculeFacts([.. atoms.Distinct()], atoms.Length, words);

@@ -86,7 +86,9 @@ public sealed record Representations(
     {
         Sample sample = row.Sample!;
         using Molecule molecule = Molecule.Parse(sample.Smiles);
-        string canonical = molecule.CanonicalSmiles;
+        // It costs as much as the fingerprint: not where nothing reads it.
+        bool spelled = options.Modalities.Contains(Modality.Smiles) || options.Modalities.Contains(Modality.Selfies) || options.Vectors.Count > 0;
+        string canonical = spelled ? molecule.CanonicalSmiles : sample.Smiles;
         (string first, string second) = options.SmilesForm == SmilesForm.Canonical ? (canonical, sample.Smiles) : (sample.Smiles, canonical);
         return new Representations(
             options.Modalities.Contains(Modality.Smiles) ? first : null,
@@ -95,7 +97,7 @@ public sealed record Representations(
             options.Modalities.Contains(Modality.Fingerprint) ? FingerprintOf(molecule, options.Fingerprint) : null,
             options.Columns.Count + options.Vectors.Count == 0 ? NoNumbers : NumbersOf(row, canonical, options))
         {
-            Facts = options.Facts ? MoleculeFacts.Of(molecule, canonical) : null,
+            Facts = options.Facts ? MoleculeFacts.Of(molecule, sample.Smiles) : null,
         };
     }
 
