@@ -34,6 +34,7 @@ internal sealed class TrainedModelOptions
     /// <param name="store">Whether stored embeddings may be used at all.</param>
     public OpenModel Open(ParseResult parse, Screen screen, IReadOnlyList<string>? columns, CancellationToken stop, bool store = true)
     {
+        TrainedModel.Prepare();
         using DownloadView view = new(screen);
         Dictionary<string, string> files = OptionValues.ParsePairs("--modality", parse.GetValue(vectors));
         TrainedModel trained = TrainedModel.Load(Folder(parse), new ModelSources

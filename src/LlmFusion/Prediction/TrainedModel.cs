@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlmFusion.Chemistry;
 using LlmFusion.Embedding;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
@@ -63,6 +64,20 @@ public sealed class TrainedModel : IDisposable
             Architectures.New(Element(NewNetworks.Encoder(t.Key, size, t.Value.Vocabulary.Count, config.MaximumTokens, config.Dropout))), NewNetworks.Pooling(t.Key)));
         foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
         return new TrainedModel(Build(encoders, inputs, llm, config.Positions, config.ModalityEncoding, scaler.Means.Count), inputs, scaler);
+    }
+
+    /// <summary>Begins to load libtorch and RDKit on other cores, while the caller reads the command and the manifest. A failure shows where they are used.</summary>
+    public static void Prepare()
+    {
+        _ = Task.Run(() =>
+        {
+            using DisposeScope scope = NewDisposeScope();
+            _ = matmul(ones(16, 16), ones(16, 16)); // MKL and the threads begin with the first product
+        });
+        _ = Task.Run(() =>
+        {
+            if (Molecule.TryParse("C", out Molecule? methane, out _)) methane.Dispose();
+        });
     }
 
     /// <summary>Loads a model folder; every tensor must be there, of the right shape, and none besides.</summary>

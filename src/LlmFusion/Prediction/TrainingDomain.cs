@@ -63,7 +63,9 @@ public sealed class TrainingDomain
     }
 
     /// <summary>Writes the fingerprints of several domains, one after the other.</summary>
-    internal static void Save(string path, IReadOnlyList<TrainingDomain> domains)
+    /// <param name="path">The file; replaced in one step.</param>
+    /// <param name="domains">Whose entries stand in the manifest in this order.</param>
+    public static void Save(string path, IReadOnlyList<TrainingDomain> domains)
     {
         string part = path + ".part";
         using (FileStream stream = new(part, FileMode.Create, FileAccess.Write))
@@ -76,8 +78,10 @@ public sealed class TrainingDomain
     }
 
     /// <summary>Reads what <see cref="Save"/> wrote; its hash is checked by the caller.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="entries">As they stand in the manifest.</param>
     /// <exception cref="InvalidDataException">The file is not as long as the entries say.</exception>
-    internal static IReadOnlyList<TrainingDomain> Load(string path, IReadOnlyList<DomainEntry> entries)
+    public static IReadOnlyList<TrainingDomain> Load(string path, IReadOnlyList<DomainEntry> entries)
     {
         long count = entries.Sum(e => e.Fingerprints >= 0 ? (long)e.Fingerprints : throw new InvalidDataException($"{path}: got {e.Fingerprints} fingerprints of {e.Data}, expected 0 or more"));
         long length = new FileInfo(path).Length;
