@@ -10,7 +10,7 @@ namespace LlmFusion.Cli.Commands;
 /// <summary><c>bench</c>: how fast this machine is.</summary>
 internal static class BenchCommand
 {
-    public static Command Create() => new("bench", "Measure how fast this machine is") { Featurize(), Embed(), Train(), TrainLoop() };
+    public static Command Create() => new("bench", "Measure how fast this machine is") { Featurize(), Embed(), Predict(), Train(), TrainLoop() };
 
     private static Command Featurize()
     {
@@ -66,6 +66,31 @@ internal static class BenchCommand
         return command;
     }
 
+    private static Command Predict()
+    {
+        Option<string> data = new("--data") { Description = "Named data set whose test molecules are predicted: demo, qm9 or chebi20", HelpName = "NAME", DefaultValueFactory = _ => DemoDataSet.Name };
+        data.Validators.Add(result => OptionValues.CheckDataSet("--data", result, result.GetValueOrDefault<string>()));
+        Option<int> molecules = OptionValues.WholeNumber("--molecules", "Most molecules", 2000, 1);
+        Option<int> rounds = OptionValues.WholeNumber("--rounds", "How often they are predicted, after one round that is not measured", 3, 1);
+        Option<bool> json = new("--json") { Description = "Print JSON" };
+        Command command = new("predict", "Molecules per second from SMILES to prediction, and the time that the network's matrix products alone would take") { data, molecules, rounds, json };
+        TrainedModelOptions model = new(command);
+        HelpWithExamples.Set(command, ["./llmfusion bench predict --data qm9 --json", "./llmfusion bench predict --model my-model --modalities fingerprint --molecules 10000"],
+            ["fraction_of_flop_floor: the FLOPs of the network's matrix products for the molecules' own tokens, at the matmul rate that is", "measured before and after, by the seconds. Stored embeddings of frozen encoders would be no prediction: they are not used."]);
+        command.SetRun((parse, screen, stop) =>
+        {
+            int count = parse.GetValue(rounds);
+            using OpenModel open = model.Open(parse, screen, columns: null, stop, store: false);
+            using ProgressLine progress = screen.Progress("rounds", count);
+            PredictBenchmarkResult result = PredictBenchmark.Run(open.Trained, open.Predictor, parse.GetValue(data)!, parse.GetValue(molecules), count, done => progress.Report(done), stop);
+            progress.Dispose();
+            if (parse.GetValue(json)) screen.Data(result.ToJson());
+            else Show(result, screen);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
     private static Command Train()
     {
         Option<int> batch = OptionValues.WholeNumber("--batch-size", "Samples a step", 64, 1);
@@ -111,6 +136,14 @@ internal static class BenchCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    private static void Show(PredictBenchmarkResult result, Screen screen)
+    {
+        DataTable table = new("data", "molecules", "from", "threads", "seconds", "molecules/s", "MFLOP each", "matmul GFLOP/s", "of floor");
+        table.Add(result.Data, result.Molecules, string.Join("+", result.Modalities), result.Threads, result.Seconds.ToString("F2", CultureInfo.InvariantCulture), result.MoleculesPerSecond.ToString("F0", CultureInfo.InvariantCulture),
+            (result.FlopsPerMolecule / 1e6).ToString("F1", CultureInfo.InvariantCulture), result.MatmulGflops.ToString("F0", CultureInfo.InvariantCulture), $"{(100 * result.FractionOfFlopFloor).ToString("F0", CultureInfo.InvariantCulture)}%");
+        screen.Table(table);
     }
 
     private static void Show(TrainLoopBenchmarkResult result, Screen screen)

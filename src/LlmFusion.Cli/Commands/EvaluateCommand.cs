@@ -12,7 +12,7 @@ internal static class EvaluateCommand
 {
     public static Command Create()
     {
-        Argument<string?> input = new("FILE") { Arity = ArgumentArity.ZeroOrOne, Description = "Table with SMILES and the model's targets" };
+        Argument<string?> input = new("FILE") { Arity = ArgumentArity.ZeroOrOne, Description = "Table with SMILES and targets of the model" };
         Option<string?> data = new("--data") { Description = "Built-in data set instead of a file: demo, qm9 or chebi20" };
         Option<string> part = new("--split") { Description = "Split of the built-in data set: train, valid or test", DefaultValueFactory = _ => Parts.Test };
         Option<bool> noTwins = new("--without-stereo-twins") { Description = "Leave out molecules that stand in the data set's training split if stereochemistry is ignored" };
@@ -53,13 +53,12 @@ internal static class EvaluateCommand
 
     private static void Show(EvaluationReport report, IReadOnlyList<TargetEntry> targets, Screen screen)
     {
-        DataTable table = new("target", "n", "MAE", "RMSE", "MSE", "R2", "unit", "95 % interval of the MAE");
-        foreach (TargetEntry target in targets)
-        {
-            TargetMetrics m = report.Targets[target.Name];
-            table.Add(target.Name, m.N, m.Mae.ToString("G4"), m.Rmse.ToString("G4"), m.Mse.ToString("G4"), m.R2.ToString("F3"), target.Unit,
-                m.Intervals is { } interval ? $"{interval.Mae.Low:G4} to {interval.Mae.High:G4}" : "");
-        }
+        bool coverage = report.Targets.Values.Any(m => m.Coverage is not null);
+        DataTable table = new(["target", "n", "MAE", "RMSE", "MSE", "R2", "unit", "95 % interval of the MAE", .. coverage ? new[] { "in 90 % interval", "its mean width" } : []]);
+        foreach ((string name, TargetMetrics m) in report.Targets)
+            table.Add([name, m.N, m.Mae.ToString("G4"), m.Rmse.ToString("G4"), m.Mse.ToString("G4"), m.R2.ToString("F3"), targets.First(t => t.Name == name).Unit,
+                m.Intervals is { } interval ? $"{interval.Mae.Low:G4} to {interval.Mae.High:G4}" : "",
+                .. !coverage ? [] : m.Coverage is { } c ? new[] { $"{100 * c.Share:F1}%", c.MeanWidth.ToString("G4") } : ["", ""]]);
 
         screen.Table(table);
         screen.Note($"{report.Rows} rows, {report.Refused} refused");

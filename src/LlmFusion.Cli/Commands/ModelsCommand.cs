@@ -18,6 +18,7 @@ internal static class ModelsCommand
         ModelsTokenizeCommand.Create(),
         ModelsStoreCommand.Create(),
         ModelsVerifyCommand.Create(),
+        ModelsReleaseCommand.Create(),
     };
 
     private static Command Pull()

@@ -20,8 +20,11 @@ internal static class PredictCommand
         Option<string?> idColumn = new("--id-column") { Description = "Column that identifies a row (else id, cid, gdb_id or name), for vectors found by identifier", HelpName = "NAME" };
         Option<string?> textColumn = new("--text-column") { Description = "Column with descriptions (else text, description or caption)" };
         Option<bool> json = new("--json") { Description = "With --smiles: print JSON" };
-        Command command = new("predict", "Predict properties of molecules with a trained model") { file, smiles, output, smilesColumn, idColumn, textColumn, json };
+        Command command = new("predict", "Predict properties of molecules with the model that came with the program, or one of your own") { file, smiles, output, smilesColumn, idColumn, textColumn, json };
         TrainedModelOptions model = new(command);
+        HelpWithExamples.Set(command,
+            ["./llmfusion predict --smiles \"CC(=O)Oc1ccccc1C(=O)O\"", "./llmfusion predict molecules.csv -o predictions.csv", "./llmfusion predict --model my-model molecules.csv --modalities fingerprint -o predictions.csv"],
+            ["A model with intervals (see models release) gives NAME_lower and NAME_upper beside each property, and a column domain: ok,", "or in what a molecule is unlike those that the properties were learned from."]);
         command.SetRun((parse, screen, stop) =>
         {
             string? path = parse.GetValue(file);
@@ -36,7 +39,7 @@ internal static class PredictCommand
             {
                 using OpenModel open = model.Open(parse, screen, columns: null, stop);
                 RowPrediction[] predictions = [.. open.Predictor.Predict(DataRow.OfSmiles(given), stop)];
-                Show(predictions, open.Predictor.Targets, parse.GetValue(json), screen);
+                Show(predictions, open.Predictor.Targets, open.Trained.Manifest!.Release, parse.GetValue(json), screen);
                 open.NoteTruncation(screen);
                 foreach (RowPrediction refused in predictions.Where(p => p.Error is not null)) screen.Note($"error: {refused.Error!.Message}");
                 return predictions.Any(p => p.Error is not null) ? ExitCode.SomeRowsRefused : ExitCode.Done;
@@ -57,23 +60,34 @@ internal static class PredictCommand
         return command;
     }
 
-    private static void Show(IReadOnlyList<RowPrediction> predictions, IReadOnlyList<TargetEntry> targets, bool json, Screen screen)
+    private static void Show(IReadOnlyList<RowPrediction> predictions, IReadOnlyList<TargetEntry> targets, ReleaseEntry? release, bool json, Screen screen)
     {
         if (json)
         {
-            screen.Data(JsonSerializer.Serialize(predictions.Select(p => new
-            {
-                smiles = p.Row.Smiles,
-                predictions = p.Values?.Select((v, t) => (targets[t].Name, v)).ToDictionary(v => v.Name, v => v.v),
-                error = p.Error?.Message,
-            }), Indented));
+            screen.Data(ToJson(predictions, targets));
             return;
         }
 
-        DataTable table = new("smiles", "property", "value", "unit");
+        bool intervals = predictions.Any(p => p.Intervals is not null);
+        DataTable table = new(["smiles", "property", "value", .. intervals ? new[] { $"{release!.Coverage:P0} interval" } : [], "unit"]);
         foreach (RowPrediction prediction in predictions.Where(p => p.Values is not null))
             for (int t = 0; t < targets.Count; t++)
-                table.Add(t == 0 ? prediction.Row.Smiles : "", targets[t].Name, prediction.Values![t].ToString("G5"), targets[t].Unit);
+                table.Add([t == 0 ? prediction.Row.Smiles : "", targets[t].Name, prediction.Values![t].ToString("G5"),
+                    .. intervals ? new[] { prediction.Intervals?[t] is { } i ? $"{i.Lower:G5} to {i.Upper:G5}" : "" } : [], targets[t].Unit]);
         if (predictions.Any(p => p.Values is not null)) screen.Table(table);
+        foreach (RowPrediction prediction in predictions)
+            foreach (OutsideDomain outside in prediction.Outside ?? [])
+                screen.Data($"! {prediction.Row.Smiles} is unlike the molecules that {string.Join(", ", outside.Targets)} were learned from ({outside.Data}): {outside.Reason}");
+        if (release is not null && !intervals && predictions.Any(p => p.Values is not null)) screen.Note("no intervals: the model has none for these modalities");
     }
+
+    private static string ToJson(IReadOnlyList<RowPrediction> predictions, IReadOnlyList<TargetEntry> targets) => JsonSerializer.Serialize(predictions.Select(p => new
+    {
+        smiles = p.Row.Smiles,
+        predictions = p.Values?.Select((v, t) => (targets[t].Name, v)).ToDictionary(v => v.Name, v => v.v),
+        units = targets.ToDictionary(t => t.Name, t => t.Unit),
+        intervals = p.Intervals?.Index().Where(i => i.Item is not null).ToDictionary(i => targets[i.Index].Name, i => new { lower = i.Item!.Value.Lower, upper = i.Item.Value.Upper }),
+        outside = p.Outside?.Select(o => new { data = o.Data, targets = o.Targets, reason = o.Reason }),
+        error = p.Error?.Message,
+    }), Indented);
 }

@@ -99,6 +99,7 @@ internal static class TrainCommand
             Add<string>("--weight-column", "Column with a weight of each training and validation row, from 0 on (else all weigh the same)", (c, v) => c with { WeightColumn = v });
             AddList("--units", "Units of targets for display, for instance gap=eV,logs=log(mol/L)", (c, v) => c with { Units = v.Select(u => u.Split('=', 2)).ToDictionary(u => u[0], u => u.Length > 1 ? u[1] : throw new ArgumentException($"--units: got {u[0]}, expected NAME=UNIT")) });
             Add<bool>("--skip-bad-rows", "Leave out rows that cannot be read instead of refusing the file", (c, v) => c with { SkipBadRows = v });
+            Add<double>("--calibration-fraction", "Share of the validation split to leave alone, for prediction intervals (models release), for instance 0.5", (c, v) => c with { CalibrationFraction = v });
             AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint, graph", (c, v) => c with { Modalities = [.. v] });
             AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
             AddPairs("--encoder", "Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen, or with ,train trained along", "NAME=MODEL", (c, v) => c with { Encoders = v });

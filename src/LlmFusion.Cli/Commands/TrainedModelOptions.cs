@@ -10,7 +10,8 @@ namespace LlmFusion.Cli.Commands;
 /// <summary>The options by which a command finds a trained model and what the model needs.</summary>
 internal sealed class TrainedModelOptions
 {
-    private readonly Option<string> model = new("--model", "-m") { Description = "Model folder", Required = true, HelpName = "DIR" };
+    private readonly Option<string?> model = new("--model", "-m") { Description = $"Model folder, or the name of a model that came with the program [default: {ShippedModels.Default}]", HelpName = "NAME|DIR" };
+    private readonly Option<string?> modalities = new("--modalities") { Description = "Give the model these of its modalities alone, separated by commas (else all)", HelpName = "NAMES" };
     private readonly Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
     private readonly Option<string[]> vectors = OptionValues.Pairs("--modality", "File of a modality made of vectors, as in img=vectors:FILE; without it the modality is missing", "NAME=vectors:FILE");
     private readonly Option<string[]> encoders = OptionValues.Pairs("--encoder", "Local folder of a frozen encoder (else from the model hub and its cache)", "NAME=FOLDER");
@@ -19,19 +20,21 @@ internal sealed class TrainedModelOptions
     /// <summary>Gives a command these options.</summary>
     public TrainedModelOptions(Command command)
     {
-        foreach (Option option in new Option[] { model, device, vectors, encoders, noStore }) command.Options.Add(option);
+        foreach (Option option in new Option[] { model, modalities, device, vectors, encoders, noStore }) command.Options.Add(option);
     }
 
     /// <summary>The model folder.</summary>
-    public string Folder(ParseResult parse) => parse.GetValue(model)!;
+    public string Folder(ParseResult parse) => ShippedModels.Resolve(parse.GetValue(model));
 
     /// <summary>Loads the model, and says which of its modalities will be missing.</summary>
     /// <param name="parse">The command line.</param>
     /// <param name="screen">Takes the notes.</param>
     /// <param name="columns">Columns of the file to predict; null where there is none.</param>
     /// <param name="stop">Stops a download.</param>
-    public OpenModel Open(ParseResult parse, Screen screen, IReadOnlyList<string>? columns, CancellationToken stop)
+    /// <param name="store">Whether stored embeddings may be used at all.</param>
+    public OpenModel Open(ParseResult parse, Screen screen, IReadOnlyList<string>? columns, CancellationToken stop, bool store = true)
     {
+        TrainedModel.Prepare();
         using DownloadView view = new(screen);
         Dictionary<string, string> files = OptionValues.ParsePairs("--modality", parse.GetValue(vectors));
         TrainedModel trained = TrainedModel.Load(Folder(parse), new ModelSources
@@ -47,18 +50,26 @@ internal sealed class TrainedModelOptions
         foreach ((Modality modality, IReadOnlyList<string> needed) in trained.Inputs.Representation.Columns)
             if (needed.Where(c => columns?.Contains(c) != true).ToArray() is { Length: > 0 } absent)
                 screen.Note($"there is no column {string.Join(", ", absent)}: {modality} is missing for every molecule");
-        EmbeddingStore? store = null;
+        EmbeddingStore? stored = null;
         try
         {
-            store = parse.GetValue(noStore) || trained.Inputs.Frozen.Count == 0 ? null : EmbeddingStore.Open();
-            return new OpenModel(trained, new Predictor(trained, parse.GetValue(device)!, store: store), store);
+            stored = !store || parse.GetValue(noStore) || trained.Inputs.Frozen.Count == 0 ? null : EmbeddingStore.Open();
+            return new OpenModel(trained, new Predictor(trained, parse.GetValue(device)!, store: stored, modalities: Chosen(parse, trained)), stored);
         }
         catch
         {
             trained.Dispose();
-            store?.Dispose();
+            stored?.Dispose();
             throw;
         }
+    }
+
+    private IReadOnlyList<Modality>? Chosen(ParseResult parse, TrainedModel trained)
+    {
+        if (OptionValues.List(parse.GetValue(modalities)) is not { } names) return null;
+        IReadOnlyList<Modality> known = trained.Inputs.Representation.Modalities;
+        return [.. names.Select(name => known.FirstOrDefault(m => m.Name.Equals(name, StringComparison.OrdinalIgnoreCase) || m.Abbreviation.Equals(name, StringComparison.OrdinalIgnoreCase))
+            ?? throw new UsageException($"--modalities: got {name}, expected some of {string.Join(", ", known)}"))];
     }
 }
 

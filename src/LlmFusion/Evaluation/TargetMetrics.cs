@@ -2,6 +2,15 @@ using System.Text.Json.Serialization;
 
 namespace LlmFusion.Evaluation;
 
+/// <summary>How a model's prediction intervals did.</summary>
+/// <param name="N">Rows with a known value and an interval.</param>
+/// <param name="Share">Share of them whose interval holds the value.</param>
+/// <param name="MeanWidth">Mean width of the intervals, in the target's unit.</param>
+public sealed record IntervalCoverage(
+    [property: JsonPropertyName("n")] int N,
+    [property: JsonPropertyName("coverage"), JsonConverter(typeof(NumberOrNull))] double Share,
+    [property: JsonPropertyName("mean_width"), JsonConverter(typeof(NumberOrNull))] double MeanWidth);
+
 /// <summary>How well one target was predicted; see <see cref="Metrics.Of"/> for the formulas.</summary>
 /// <param name="N">Rows counted: those whose true value is known.</param>
 /// <param name="Mae">Mean absolute error, in the target's unit.</param>
@@ -19,6 +28,10 @@ public sealed record TargetMetrics(
     /// <summary>95 % bootstrap intervals; null where none were computed.</summary>
     [JsonPropertyName("interval95"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MetricIntervals? Intervals { get; init; }
+
+    /// <summary>How the model's own 90 % intervals did; null where there are none.</summary>
+    [JsonPropertyName("prediction_interval90"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IntervalCoverage? Coverage { get; init; }
 
     /// <summary>No row counted: n = 0, every metric NaN.</summary>
     public static TargetMetrics None { get; } = new(0, double.NaN, double.NaN, double.NaN, double.NaN);

@@ -82,25 +82,34 @@ public sealed class FusionModel : nn.Module
     public LanguageModel Llm => _llm;
 
     /// <summary>The paper's equations.</summary>
-    /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values.</param>
+    /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values. One that is left out is missing for all molecules, and M is less.</param>
     /// <param name="present">(N, M): 1 where the molecule has the modality, at least one per row; null where all have all.</param>
     /// <param name="atoms">The graph, where its atoms are tokens; it has no embedding then.</param>
     public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null, AtomTokens? atoms = null)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor stacked;
-        if (atoms is null)
+        Modality[] given = [.. Config.Modalities.Where(embeddings.ContainsKey)];
+        List<Tensor> tokens = [];
+        if (given.Length > 0)
         {
-            stacked = stack(Config.Modalities.Select(m => Project(m, embeddings[m])), dim: 1);      // (N, M, d)
-            if (_modalityPositions is not null) stacked = stacked + _modalityPositions;             // + (M, d)
-        }
-        else
-        {
-            (stacked, present) = WithAtoms(embeddings, present, atoms);                             // (N, M - 1 + L, d)
+            Tensor single = stack(given.Select(m => Project(m, embeddings[m])), dim: 1);            // (N, M, d)
+            if (_modalityPositions is not null)
+                single = single + (given.Length == Config.Modalities.Count ? _modalityPositions : _modalityPositions.index_select(0, PlacesOf(given, single.device))); // + (M, d)
+            tokens.Add(single);
         }
 
+        if (atoms is not null)
+        {
+            Tensor states = Project(Modality.Graph, atoms.States);                                  // (N, L, d)
+            if (_modalityPositions is not null) states = states + _modalityPositions.index_select(0, PlacesOf([Modality.Graph], states.device));
+            if (tokens.Count > 0) present = cat([present ?? ones(states.shape[0], given.Length, dtype: ScalarType.Int64, device: states.device), atoms.Mask], 1);
+            else present = atoms.Mask;
+            tokens.Add(states);
+        }
+
+        Tensor stacked = tokens.Count == 1 ? tokens[0] : cat(tokens, 1);                            // (N, M, d), with atoms (N, M - 1 + L, d)
         bool addPositions = Config.Positions is PositionMode.ModalityAndLlm or PositionMode.Llm;
-        Tensor hidden = _llm.Forward(null, stacked, present, null, addPositions);                   // (N, M, d)
+        Tensor hidden = _llm.Forward(null, stacked, present, PositionsOf(given, stacked), addPositions); // (N, M, d)
         Tensor fused = present is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, present);    // (N, d)
         Tensor prediction = _head.forward(fused);                                                   // (N, T)
         return new FusionOutput(stacked.MoveToOuterDisposeScope(), hidden.MoveToOuterDisposeScope(),
@@ -112,18 +121,18 @@ public sealed class FusionModel : nn.Module
     {
     }
 
-    /// <summary>The tokens of the other modalities, then the atoms, each with its modality's encoding; and which of them are there.</summary>
-    private (Tensor Stacked, Tensor Present) WithAtoms(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present, AtomTokens atoms)
+    /// <summary>The places of some modalities in the stack (M) int64.</summary>
+    internal Tensor PlacesOf(IReadOnlyList<Modality> modalities, Device device) =>
+        tensor([.. modalities.Select(m => (long)Config.Modalities.TakeWhile(other => other != m).Count())], device: device);
+
+    /// <summary>The positions of the tokens in the language model, which are those they have where no modality is left out; null where none is.</summary>
+    private Tensor? PositionsOf(Modality[] given, Tensor stacked)
     {
-        Tensor Placed(Tensor token, int m) => _modalityPositions is null ? token : token + _modalityPositions[m];
-        int graph = Config.Modalities.Index().First(m => m.Item == Modality.Graph).Index;
-        int[] others = [.. Enumerable.Range(0, Config.Modalities.Count).Where(m => m != graph)];
-        Tensor states = Placed(Project(Modality.Graph, atoms.States), graph);                       // (N, L, d)
-        if (others.Length == 0) return (states, atoms.Mask);
-        Tensor single = stack(others.Select(m => Placed(Project(Config.Modalities[m], embeddings[Config.Modalities[m]]), m)), dim: 1);
-        Tensor there = present is null ? ones(single.shape[0], others.Length, dtype: ScalarType.Int64, device: single.device)
-            : stack(others.Select(m => present.select(1, m)), dim: 1);                              // (N, M - 1)
-        return (cat([single, states], 1), cat([there, atoms.Mask], 1));
+        Modality[] single = [.. Config.Modalities.Where(m => m != Modality.Graph || Config.GraphTokens == GraphTokens.Pooled)];
+        if (given.Length == single.Length) return null;
+        IEnumerable<long> places = given.Select(m => (long)Array.IndexOf(single, m));
+        IEnumerable<long> atoms = Enumerable.Range(single.Length, (int)stacked.shape[1] - given.Length).Select(place => (long)place);
+        return tensor([.. places, .. atoms], device: stacked.device).unsqueeze(0).expand(stacked.shape[0], stacked.shape[1]); // (N, L)
     }
 
     private Tensor Project(Modality modality, Tensor embedding)

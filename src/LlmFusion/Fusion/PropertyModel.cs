@@ -44,12 +44,12 @@ public sealed class PropertyModel : nn.Module
     {
         using DisposeScope scope = NewDisposeScope();
         bool byAtom = Graph is not null && Fusion.Config.GraphTokens == GraphTokens.Atoms;
-        Dictionary<Modality, Tensor> embeddings = Fusion.Config.Modalities.Where(m => !byAtom || m != Modality.Graph).ToDictionary(m => m, m => Embed(m, batch));
-        AtomTokens? atoms = byAtom && batch.Graphs is { } graphs ? Atoms(graphs, batch) : null;
-        // A batch without a graph: one token that is not there stands for the atoms.
-        if (byAtom && atoms is null)
-            atoms = new AtomTokens(zeros(batch.Count, 1, Graph!.Config.Width, device: batch.Present!.device), zeros(batch.Count, 1, dtype: ScalarType.Int64, device: batch.Present.device));
-        return Fusion.Forward(embeddings, batch.Present, atoms).Prediction.MoveToOuterDisposeScope();
+        // In use, what no molecule has costs nothing. In training it stays, so that every weight has a gradient.
+        Modality[] used = [.. Fusion.Config.Modalities.Where(m => training || batch.Has(m))];
+        Modality[] single = byAtom ? [.. used.Where(m => m != Modality.Graph)] : used;
+        Tensor? present = single.Length == Fusion.Config.Modalities.Count ? batch.Present
+            : single.Any(batch.Rows.ContainsKey) ? batch.Present!.index_select(1, Fusion.PlacesOf(single, batch.Present.device)) : null; // (N, M)
+        return Fusion.Forward(single.ToDictionary(m => m, m => Embed(m, batch)), present, single.Length < used.Length ? Atoms(batch) : null).Prediction.MoveToOuterDisposeScope();
     }
 
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
@@ -70,8 +70,10 @@ public sealed class PropertyModel : nn.Module
     }
 
     /// <summary>The atoms' states as tokens. Atoms beyond the language model's positions are none, but their neighbours have heard them.</summary>
-    private AtomTokens Atoms(GraphBatch graphs, Batch batch)
+    private AtomTokens Atoms(Batch batch)
     {
+        if (batch.Graphs is not { } graphs) // one token that is not there
+            return new AtomTokens(zeros(batch.Count, 1, Graph!.Config.Width, device: batch.Present!.device), zeros(batch.Count, 1, dtype: ScalarType.Int64, device: batch.Present.device));
         int columns = Math.Min(graphs.Longest, Fusion.Llm.MaximumLength - (Fusion.Config.Modalities.Count - 1));
         (Tensor places, Tensor? nodes) = graphs.PlacesInTable(columns);
         Tensor states = Graph!.Forward(graphs);                                         // (A, H)

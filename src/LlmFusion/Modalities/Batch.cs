@@ -41,6 +41,9 @@ public sealed class Batch
     /// <summary>(N, M) int64: 1 where the molecule has the modality; null where all have all.</summary>
     public Tensor? Present { get; }
 
+    /// <summary>Whether any molecule has the modality.</summary>
+    public bool Has(Modality modality) => !Rows.TryGetValue(modality, out Tensor? rows) || rows.shape[0] > 0;
+
     /// <summary>Pads and stacks. No molecule may lack every modality.</summary>
     /// <param name="inputs">N molecules.</param>
     /// <param name="modalities">The modalities in stack order.</param>

@@ -65,6 +65,9 @@ public sealed partial record Modality
     /// <summary>Whether it is read as a sequence of tokens.</summary>
     public bool IsSequence => Kind is ModalityKind.Smiles or ModalityKind.Selfies or ModalityKind.Text;
 
+    /// <summary>Whether it follows from the molecule alone; text, columns and vectors are the user's to give.</summary>
+    public bool IsComputed => Kind is not (ModalityKind.Text or ModalityKind.Columns or ModalityKind.Vectors);
+
     /// <summary>The paper's abbreviation, <c>SM</c>, <c>SF</c>, <c>TEXT</c> or <c>MFP</c>; <c>GR</c>; the name of any other.</summary>
     public string Abbreviation => Kind switch
     {

@@ -31,6 +31,18 @@ public sealed record RepresentationOptions
 
     /// <summary>The file of each modality of the kind vectors; one that is not here is missing for every molecule.</summary>
     public IReadOnlyDictionary<Modality, VectorTable> Vectors { get; init; } = new Dictionary<Modality, VectorTable>();
+
+    /// <summary>Whether <see cref="Representations.Facts"/> are wanted.</summary>
+    public bool Facts { get; init; }
+
+    /// <summary>The same for fewer modalities: the others are missing for every molecule, and nothing is computed for them.</summary>
+    /// <param name="modalities">Some of <see cref="Modalities"/>.</param>
+    public RepresentationOptions Only(IReadOnlyList<Modality> modalities) => this with
+    {
+        Modalities = [.. Modalities.Where(modalities.Contains)],
+        Columns = Columns.Where(c => modalities.Contains(c.Key)).ToDictionary(),
+        Vectors = Vectors.Where(v => modalities.Contains(v.Key)).ToDictionary(),
+    };
 }
 
 /// <summary>
@@ -50,8 +62,14 @@ public sealed record Representations(
     /// <summary>Atoms and bonds.</summary>
     public MolecularGraph? Graph { get; init; }
 
+    /// <summary>What the molecule is compared with the training data by; null where it was not asked for.</summary>
+    public MoleculeFacts? Facts { get; init; }
+
     /// <summary>Whether the molecule has none of the modalities.</summary>
     public bool AreEmpty => this is { Smiles: null, Selfies: null, Text: null, Fingerprint: null, Graph: null } && Numbers.Count == 0;
+
+    /// <summary>Whether the user has given the molecule a modality that cannot be computed of it.</summary>
+    public bool Has(Modality modality) => modality.Kind == ModalityKind.Text ? Text is not null : Numbers.ContainsKey(modality);
 
     /// <summary>What a sequence encoder reads: SMILES, SELFIES tokens separated by blanks (as SELF-BART's own loader writes them), or the text.</summary>
     public string? SequenceOf(Modality modality) => modality.Kind switch
@@ -71,7 +89,9 @@ public sealed record Representations(
     {
         Sample sample = row.Sample!;
         using Molecule molecule = Molecule.Parse(sample.Smiles);
-        string canonical = molecule.CanonicalSmiles;
+        // It costs as much as the fingerprint: not where nothing reads it.
+        bool spelled = options.Modalities.Contains(Modality.Smiles) || options.Modalities.Contains(Modality.Selfies) || options.Vectors.Count > 0;
+        string canonical = spelled ? molecule.CanonicalSmiles : sample.Smiles;
         (string first, string second) = options.SmilesForm == SmilesForm.Canonical ? (canonical, sample.Smiles) : (sample.Smiles, canonical);
         return new Representations(
             options.Modalities.Contains(Modality.Smiles) ? first : null,
@@ -81,6 +101,7 @@ public sealed record Representations(
             options.Columns.Count + options.Vectors.Count == 0 ? NoNumbers : NumbersOf(row, canonical, options))
         {
             Graph = options.Modalities.Contains(Modality.Graph) ? molecule.Graph() : null,
+            Facts = options.Facts ? MoleculeFacts.Of(molecule, sample.Smiles) : null,
         };
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using LlmFusion.Prediction;
 using LlmFusion.Transformers;
 
 namespace LlmFusion.Packaging;
@@ -18,7 +19,7 @@ public sealed record PackSummary(string Folder, int Files, long Bytes, IReadOnly
 
 /// <summary>
 /// A folder with everything that the program needs but glibc: <c>llmfusion</c> starts it, <c>program/</c> is this program with
-/// libtorch, <c>dotnet/</c> its runtime, <c>lib/</c> the native libraries that Debian's packages gave it here. It runs on another
+/// libtorch, <c>models/</c> the models that came with it, <c>dotnet/</c> its runtime, <c>lib/</c> the native libraries that Debian's packages gave it here. It runs on another
 /// machine without root, network, SDK or packages. An MPI is not in it: a cluster has its own, made for its network.
 /// </summary>
 public static class ProgramPack
@@ -92,7 +93,7 @@ public static class ProgramPack
 
     private static List<PackedFile> Plan(string program, out IReadOnlyList<string> without)
     {
-        List<PackedFile> files = [.. ProgramFiles(program), .. RuntimeFiles(program)];
+        List<PackedFile> files = [.. ProgramFiles(program), .. RuntimeFiles(program), .. ModelFiles(program)];
         HashSet<string> names = [.. files.Select(f => Path.GetFileName(f.Target))];
         List<(string Name, string File)> roots = [];
         List<string> missing = [];
@@ -132,6 +133,10 @@ public static class ProgramPack
         foreach (string face in new[] { "DejaVuSans.ttf", "DejaVuSans-Bold.ttf" }.Select(f => Path.Combine(Fonts, f)).Where(File.Exists))
             yield return new PackedFile(face, $"program/fonts/{Path.GetFileName(face)}");
     }
+
+    /// <summary>The models that came with the program.</summary>
+    private static IEnumerable<PackedFile> ModelFiles(string program) => ShippedModels.FolderFrom(program) is not { } models ? []
+        : Directory.EnumerateFiles(models, "*", SearchOption.AllDirectories).Select(file => new PackedFile(file, $"models/{Path.GetRelativePath(models, file)}"));
 
     /// <summary>The host that starts a program, and the frameworks that it names.</summary>
     private static IEnumerable<PackedFile> RuntimeFiles(string program)

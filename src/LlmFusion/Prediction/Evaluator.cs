@@ -1,7 +1,6 @@
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
-using LlmFusion.Training;
 
 namespace LlmFusion.Prediction;
 
@@ -13,21 +12,18 @@ namespace LlmFusion.Prediction;
 /// <param name="WithoutStereoTwins">On those that do not stand in the training split if stereochemistry is ignored.</param>
 public sealed record DataSetEvaluation(string Data, string Split, string SplitSha256, EvaluationReport All, EvaluationReport WithoutStereoTwins);
 
-/// <summary>Measures a trained model on molecules whose properties are known.</summary>
+/// <summary>Measures a trained model on molecules whose properties are known; of its targets, those that the data has.</summary>
 public static class Evaluator
 {
-    /// <summary>Measures on the rows of a file that has the model's targets as columns; memory holds truths and predictions only.</summary>
+    /// <summary>Measures on the rows of a file that has targets of the model as columns; memory holds truths and predictions only.</summary>
+    /// <exception cref="ArgumentException">It has none of them.</exception>
     public static EvaluationReport OnFile(Predictor predictor, string path, string? smilesColumn, string? idColumn, string? textColumn, Action<long>? progress = null, CancellationToken cancellation = default)
     {
-        using DataFile file = DataFile.Open(path, new DataFileOptions
-        {
-            SmilesColumn = smilesColumn,
-            IdColumn = idColumn,
-            TextColumn = textColumn,
-            Targets = [.. predictor.Targets.Select(t => t.Name)],
-        });
+        IReadOnlyList<string> columns = DataFile.ColumnsOf(path);
+        string[] targets = InCommon(predictor, target => columns.Contains(target, StringComparer.OrdinalIgnoreCase), path);
+        using DataFile file = DataFile.Open(path, new DataFileOptions { SmilesColumn = smilesColumn, IdColumn = idColumn, TextColumn = textColumn, Targets = targets });
         predictor.RequireKeys(file.Layout);
-        return Report(predictor, Predict(predictor, file.Rows(), progress, cancellation));
+        return Report(predictor, targets, Predict(predictor, file.Rows(), progress, cancellation));
     }
 
     /// <summary>Measures on a split of a built-in data set, once, and on its part without stereo twins.</summary>
@@ -36,13 +32,16 @@ public static class Evaluator
     /// <param name="split">train, valid or test.</param>
     /// <param name="progress">Called with the number of rows done.</param>
     /// <param name="cancellation">Stops between chunks of rows.</param>
+    /// <exception cref="ArgumentException">The data set has none of the model's targets.</exception>
     public static DataSetEvaluation OnDataSet(Predictor predictor, string data, string split, Action<long>? progress = null, CancellationToken cancellation = default)
     {
-        DataSplits splits = RunData.Open(new RunConfig { Data = data, Targets = [.. predictor.Targets.Select(t => t.Name)] });
+        CatalogEntry entry = Catalog.Find(data);
+        string[] targets = InCommon(predictor, entry.Targets.Contains, entry.Name);
+        DataSplits splits = Catalog.Open(entry.Name, new CatalogOptions { Targets = targets });
         IReadOnlyList<DataRow> rows = splits.InOrder().FirstOrDefault(s => s.Name == split).Rows ?? throw new ArgumentException($"split: got {split}, expected {string.Join(", ", Parts.All)}");
-        HashSet<DataRow> alone = [.. WithoutStereoTwins(rows, splits.Train)];
         RowPrediction[] predictions = [.. Predict(predictor, rows, progress, cancellation)];
-        return new DataSetEvaluation(data, split, splits.Sha256, Report(predictor, predictions), Report(predictor, predictions.Where(p => alone.Contains(p.Row))));
+        HashSet<DataRow> alone = new(WithoutStereoTwins(rows, splits.Train), ReferenceEqualityComparer.Instance);
+        return new DataSetEvaluation(data, split, splits.Sha256, Report(predictor, targets, predictions), Report(predictor, targets, predictions.Where(p => alone.Contains(p.Row))));
     }
 
     /// <summary>The rows whose molecule does not stand in <paramref name="train"/>, stereochemistry ignored; rows that cannot be parsed stay.</summary>
@@ -58,6 +57,12 @@ public static class Evaluator
         }
     }
 
+    private static string[] InCommon(Predictor predictor, Func<string, bool> has, string data)
+    {
+        string[] targets = [.. predictor.Targets.Select(t => t.Name).Where(has)];
+        return targets.Length > 0 ? targets : throw new ArgumentException($"{data}: has none of the model's targets, expected some of {string.Join(", ", predictor.Targets.Select(t => t.Name))}");
+    }
+
     private static IEnumerable<RowPrediction> Predict(Predictor predictor, IEnumerable<DataRow> rows, Action<long>? progress, CancellationToken cancellation)
     {
         long count = 0;
@@ -68,18 +73,43 @@ public static class Evaluator
         }
     }
 
-    private static EvaluationReport Report(Predictor predictor, IEnumerable<RowPrediction> predictions)
+    /// <summary>Metrics, and the coverage of intervals, of rows that were predicted.</summary>
+    /// <param name="predictor">Who predicted.</param>
+    /// <param name="targets">Those of its targets that the rows' samples have, in the samples' order.</param>
+    /// <param name="predictions">The rows.</param>
+    internal static EvaluationReport Report(Predictor predictor, IReadOnlyList<string> targets, IEnumerable<RowPrediction> predictions)
     {
+        int[] places = [.. targets.Select(target => predictor.Targets.Index().First(t => t.Item.Name == target).Index)];
         List<float[]> truth = [], predicted = [];
+        List<PredictionInterval?[]> intervals = [];
         long count = 0;
         foreach (RowPrediction prediction in predictions)
         {
             count++;
             if (prediction.Values is null) continue;
             truth.Add(prediction.Row.Sample!.Targets);
-            predicted.Add(prediction.Values);
+            predicted.Add([.. places.Select(p => prediction.Values[p])]);
+            intervals.Add([.. places.Select(p => prediction.Intervals?[p])]);
         }
 
-        return new EvaluationReport(count, count - truth.Count, Metrics.PerTarget([.. predictor.Targets.Select(t => t.Name)], truth, predicted, bootstrapSeed: 0));
+        IReadOnlyDictionary<string, TargetMetrics> metrics = Metrics.PerTarget(targets, truth, predicted, bootstrapSeed: 0);
+        OrderedDictionary<string, TargetMetrics> withCoverage = [];
+        foreach ((int t, string target) in targets.Index()) withCoverage.Add(target, metrics[target] with { Coverage = CoverageOf(truth, intervals, t) });
+        return new EvaluationReport(count, count - truth.Count, withCoverage);
+    }
+
+    private static IntervalCoverage? CoverageOf(List<float[]> truth, List<PredictionInterval?[]> intervals, int target)
+    {
+        int n = 0, within = 0;
+        double width = 0;
+        for (int i = 0; i < truth.Count; i++)
+        {
+            if (intervals[i][target] is not { } interval || float.IsNaN(truth[i][target])) continue;
+            n++;
+            width += (double)interval.Upper - interval.Lower;
+            if (truth[i][target] >= interval.Lower && truth[i][target] <= interval.Upper) within++;
+        }
+
+        return n == 0 ? null : new IntervalCoverage(n, (double)within / n, width / n);
     }
 }

@@ -72,9 +72,12 @@ public sealed record ModelManifest
     /// <summary>Metrics beside the baselines, per split and target.</summary>
     public required Comparison Metrics { get; init; }
 
-    /// <summary>The layout that a program must know to read this manifest rightly: 3 with adapters, trained pretrained encoders, or logarithms; 4 with graphs.</summary>
-    internal int FormatNeeded() => Modalities.Any(m => m.Name == Modality.Graph.Name) ? 4 :
-        Adapter is not null || Modalities.Any(m => m.Tuned is not null) || Targets.Any(t => t.Scaling == ScalingKind.Log) ? 3 : FirstFormat;
+    /// <summary>What made it a model to hand on: float16 weights, intervals, domains; null for a model as it was trained.</summary>
+    public ReleaseEntry? Release { get; init; }
+
+    /// <summary>The layout that a program must know to read this manifest rightly: 4 with float16 weights or graphs, 3 with adapters, trained pretrained encoders, or logarithms.</summary>
+    internal int FormatNeeded() => Release is not null || Modalities.Any(m => m.Name == Modality.Graph.Name) ? 4
+        : Adapter is not null || Modalities.Any(m => m.Tuned is not null) || Targets.Any(t => t.Scaling == ScalingKind.Log) ? 3 : FirstFormat;
 
     internal static readonly JsonSerializerOptions Json = new()
     {

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlmFusion.Chemistry;
 using LlmFusion.Embedding;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
@@ -15,14 +16,14 @@ namespace LlmFusion.Prediction;
 /// <summary>
 /// A model with all that a prediction needs, and its folder: <c>llmfusion.json</c>, <c>model.safetensors</c> (fusion
 /// model), <c>adapter/</c> where it has low-rank adapters, <c>encoders/NAME/</c> with <c>config.json</c>, weights and tokenizer
-/// each. A frozen encoder of the model hub is not copied: the manifest names its repository, commit and weights' sha256.
+/// each, and <c>domain.bin</c> in a model to hand on. A frozen encoder of the model hub is not copied: the manifest names its repository, commit and weights' sha256.
 /// </summary>
 public sealed class TrainedModel : IDisposable
 {
     /// <summary>Name of the manifest in a model folder.</summary>
     public const string ManifestFile = "llmfusion.json";
 
-    private const string WeightsFile = "model.safetensors";
+    internal const string WeightsFile = "model.safetensors";
     private const string ConfigFile = "config.json";
     private const string VocabularyFile = "vocab.json";
     private const string AdapterFolder = "adapter";
@@ -48,6 +49,9 @@ public sealed class TrainedModel : IDisposable
     /// <summary>The manifest that the model was loaded with; null for a model in training.</summary>
     public ModelManifest? Manifest { get; private init; }
 
+    /// <summary>What the training molecules were like, one for each data set; none where that was not recorded.</summary>
+    public IReadOnlyList<TrainingDomain> Domains { get; private init; } = [];
+
     /// <summary>A new network around a language model; its other weights are from torch's generator.</summary>
     /// <param name="config">Size, positions, dropout.</param>
     /// <param name="inputs">What the network reads; it becomes the model's.</param>
@@ -63,6 +67,20 @@ public sealed class TrainedModel : IDisposable
         GraphNetwork? graph = inputs.Representation.Modalities.Contains(Modality.Graph)
             ? new GraphNetwork(NewNetworks.Graph(config.GraphWidth ?? size.Width / 2, config.GraphLayers ?? size.GraphLayers)) : null;
         return new TrainedModel(Build(encoders, graph, inputs, llm, config.Positions, config.ModalityEncoding, config.GraphTokens, scaler.Means.Count), inputs, scaler);
+    }
+
+    /// <summary>Begins to load libtorch and RDKit on other cores, while the caller reads the command and the manifest. A failure shows where they are used.</summary>
+    public static void Prepare()
+    {
+        _ = Task.Run(() =>
+        {
+            using DisposeScope scope = NewDisposeScope();
+            _ = matmul(ones(16, 16), ones(16, 16)); // MKL and the threads begin with the first product
+        });
+        _ = Task.Run(() =>
+        {
+            if (Molecule.TryParse("C", out Molecule? methane, out _)) methane.Dispose();
+        });
     }
 
     /// <summary>Loads a model folder; every tensor must be there, of the right shape, and none besides.</summary>
@@ -96,7 +114,7 @@ public sealed class TrainedModel : IDisposable
             if (manifest.Adapter is { } adapter) LoadAdapter(network.Fusion.Llm, Inside(folder, adapter.Folder), adapter);
             network.eval();
             TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)], [.. manifest.Targets.Select(t => t.Scaling)]);
-            return new TrainedModel(network, inputs, scaler) { Manifest = manifest };
+            return new TrainedModel(network, inputs, scaler) { Manifest = manifest, Domains = LoadDomains(folder, manifest.Release) };
         }
         catch (Exception e) when (e is CheckpointException or InvalidDataException or ArgumentException or JsonException or IOException or UnauthorizedAccessException)
         {
@@ -180,18 +198,21 @@ public sealed class TrainedModel : IDisposable
     public float[][] PredictScaled(IReadOnlyList<MoleculeInputs> inputs, int batchSize, Device device)
     {
         Network.eval();
-        using IDisposable inference = inference_mode();
         float[][] predicted = new float[inputs.Count][];
-        foreach (int[] rows in BatchSampler.ByLength([.. inputs.Select(i => i.TokenCount)], batchSize))
+        IReadOnlyList<int[]> batches = BatchSampler.ByLength([.. inputs.Select(i => i.TokenCount)], batchSize);
+        // On the CPU a batch for each core: no core waits for another within an operation, nor while a batch is put together.
+        CpuWorkers.Run(device.type == DeviceType.CPU ? batches.Count : 1, batches, Forward, CancellationToken.None);
+        return predicted;
+
+        void Forward(int[] rows)
         {
+            using IDisposable inference = inference_mode();
             using DisposeScope scope = NewDisposeScope();
             Batch batch = Batch.Of([.. rows.Select(i => inputs[i])], Inputs.Representation.Modalities, Inputs.Representation.Fingerprint.Size, device);
             float[] scaled = [.. Network.Forward(batch).cpu().data<float>()];           // (N, T)
             int targets = Scaler.Means.Count;
             for (int n = 0; n < rows.Length; n++) predicted[rows[n]] = scaled[(n * targets)..((n + 1) * targets)];
         }
-
-        return predicted;
     }
 
     /// <inheritdoc/>
@@ -246,6 +267,15 @@ public sealed class TrainedModel : IDisposable
         return frozen.Id is not null
             ? entry with { Frozen = frozen, Sha256 = encoder.WeightsSha256 }
             : entry with { Frozen = frozen, Encoder = relative, Sha256 = encoder.Save(folder) };
+    }
+
+    private static IReadOnlyList<TrainingDomain> LoadDomains(string folder, ReleaseEntry? release)
+    {
+        if (release is null) return [];
+        foreach (IntervalEntry entry in release.Intervals.SelectMany(set => set.Targets)) entry.Spread?.Check();
+        string path = Path.Combine(folder, TrainingDomain.File);
+        RequireSame(path, release.DomainSha256);
+        return TrainingDomain.Load(path, release.Domains);
     }
 
     private static InputEncoder InputsOf(string folder, ModelManifest manifest, ModelSources sources)
@@ -319,7 +349,7 @@ public sealed class TrainedModel : IDisposable
         if (Sha256(file) is var got && got != sha256) throw new InvalidDataException($"{file}: damaged or replaced, its sha256 is {got}, expected {sha256}");
     }
 
-    private static string Inside(string folder, string? relative)
+    internal static string Inside(string folder, string? relative)
     {
         string root = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
         string path = relative is null ? "" : Path.GetFullPath(Path.Combine(folder, relative));
@@ -327,7 +357,7 @@ public sealed class TrainedModel : IDisposable
             : throw new InvalidDataException($"encoder folder: got {relative ?? "nothing"}, expected a folder inside the model's");
     }
 
-    private static string Sha256(string path)
+    internal static string Sha256(string path)
     {
         using FileStream stream = File.OpenRead(path);
         return Convert.ToHexStringLower(SHA256.HashData(stream));

@@ -98,6 +98,9 @@ public sealed record RunConfig
     /// <summary>Leave out rows that cannot be read instead of refusing the file.</summary>
     public bool SkipBadRows { get; init; }
 
+    /// <summary>Share of the validation split, chosen by molecule, that the run leaves alone, for the calibration of prediction intervals (see <see cref="CalibrationSplit"/>).</summary>
+    public double CalibrationFraction { get; init; }
+
     /// <summary>The modalities to fuse; null: those of <see cref="InitModel"/>, else <see cref="DefaultModalities"/>.</summary>
     public List<string>? Modalities { get; init; }
 
@@ -355,6 +358,7 @@ public sealed record RunConfig
         Require(TrainFile is null == ValidFile is null, "valid_file", ValidFile, "training and validation file together");
         Require(Targets.Count > 0 || Data is not null, "targets", "none", "at least one column");
         Require(SplitFractions.Count == 3 && SplitFractions.All(f => f >= 0) && Math.Abs(SplitFractions.Sum() - 1) < 1e-6, "split_fractions", string.Join(", ", SplitFractions), "three shares that add up to 1");
+        Require(CalibrationFraction is >= 0 and < 1, "calibration_fraction", CalibrationFraction, "0 up to, not including, 1");
         Require(WeightColumn is null || Data is null, "weight_column", WeightColumn, "none with a built-in data set, which has no weights");
         Require(!TemplatedTrainText || Data is not null, "templated_train_text", TemplatedTrainText, "it with the built-in data set chebi20 alone");
         Require(DataRepeats.Count == 0 || DataNames().Count > 1, "data_repeats", string.Join(", ", DataRepeats.Keys), "none where there are not several data sets");

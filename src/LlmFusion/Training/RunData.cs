@@ -9,7 +9,7 @@ public static class RunData
     /// <exception cref="DataFileException">A file cannot be read as a table of molecules.</exception>
     public static DataSplits Open(RunConfig config)
     {
-        DataSplits splits = OpenSplits(config);
+        DataSplits splits = CalibrationSplit.HoldOut(OpenSplits(config), config.CalibrationFraction);
         ScalingKind[] kinds = [.. splits.Targets.Select(config.ScalingOf)];
         return !kinds.Contains(ScalingKind.Log) ? splits : DataSplits.Of(splits.Name, splits.Targets,
             TargetScaler.Positive(splits.Train, splits.Targets, kinds), TargetScaler.Positive(splits.Valid, splits.Targets, kinds), splits.Test, splits.Refused) with

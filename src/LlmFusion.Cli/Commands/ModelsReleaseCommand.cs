@@ -1,0 +1,52 @@
+using System.CommandLine;
+using LlmFusion.Cli.Rendering;
+using LlmFusion.DataSets;
+using LlmFusion.Prediction;
+
+namespace LlmFusion.Cli.Commands;
+
+/// <summary><c>models release</c>: a trained model made ready to be handed on.</summary>
+internal static class ModelsReleaseCommand
+{
+    public static Command Create()
+    {
+        Argument<string> model = new("DIR") { Description = "Output folder of a training run" };
+        Option<string> output = new("--output", "-o") { Description = "Folder to write; its name becomes the model's", Required = true, HelpName = "MODEL" };
+        Option<string?> data = new("--data") { Description = "Built-in data sets that the model was trained on, separated by commas (else the data of its configuration)", HelpName = "NAMES" };
+        data.Validators.Add(result =>
+        {
+            foreach (string name in OptionValues.List(result.GetValueOrDefault<string?>()) ?? []) OptionValues.CheckDataSet("--data", result, name);
+        });
+        Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
+        Command command = new("release", "Round a trained model to float16, calibrate its intervals, and measure what it then is") { model, output, data, device };
+        HelpWithExamples.Set(
+            command,
+            ["./llmfusion models release my-model -o models/my-model", "./llmfusion models release my-model -o models/my-model --data qm9,chebi20"],
+            [
+                "Train with --calibration-fraction 0.5: the intervals are then calibrated on molecules that training has not seen.",
+                "Where a model has no text for a molecule, the intervals are those of predictions without a text, and so for --modalities.",
+            ]);
+        command.SetRun((parse, screen, stop) =>
+        {
+            string folder = parse.GetValue(output)!;
+            using DownloadView view = new(screen);
+            ReleaseOptions options = new()
+            {
+                Data = OptionValues.List(parse.GetValue(data)) ?? [],
+                Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))),
+                Device = parse.GetValue(device)!,
+                Sources = new ModelSources { Progress = view.Show, Cancellation = stop },
+            };
+            ModelManifest manifest = ModelRelease.Write(parse.GetValue(model)!, folder, options, screen.Note, stop);
+            DataTable table = new("data", "molecules", "from", "target", "n", "MAE", "R2", "unit", "coverage", "mean width");
+            foreach (ReleaseMetrics row in manifest.Release!.Test)
+                table.Add(row.Data, row.Part, string.Join("+", row.Modalities), row.Target, row.Metrics.N, row.Metrics.Mae.ToString("G4"), row.Metrics.R2.ToString("F3"), manifest.Targets.First(t => t.Name == row.Target).Unit,
+                    row.Metrics.Coverage is { } coverage ? $"{100 * coverage.Share:F1}%" : "", row.Metrics.Coverage?.MeanWidth.ToString("G4") ?? "");
+            screen.Table(table);
+            long bytes = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length);
+            screen.Note($"{folder}: {bytes / 1e6:F1} MB");
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}
