@@ -3,7 +3,7 @@
 
     python3 tools/record_structure_descriptors.py tests/LlmFusion.Chemistry.Tests/Golden
 
-Reads the molecules of chem_golden.tsv.gz in that folder, every fifth of them. Recorded with RDKit VERSION_HERE.
+Reads the molecules of chem_golden.tsv.gz in that folder, every fifth of them. Recorded with RDKit 2026.09.1.
 """
 
 import gzip
@@ -14,16 +14,22 @@ from rdkit import Chem, RDLogger, rdBase
 from rdkit.Chem import rdMolDescriptors as d
 
 CALCULATED = [f"Chi{n}{kind}" for kind in "vn" for n in range(5)] + [
-    "HallKierAlpha", "Kappa1", "Kappa2", "Kappa3", "Phi", "LabuteASA", "FractionCSP3", "NumRings", "NumSaturatedRings",
-    "NumHeterocycles", "NumSaturatedHeterocycles", "NumSpiroAtoms", "NumBridgeheadAtoms", "NumHeteroatoms", "NumAmideBonds", "NumAtomStereoCenters",
+    "HallKierAlpha", "Kappa1", "Kappa2", "Kappa3", "Phi", "LabuteASA", "FractionCSP3",
+    "NumSpiroAtoms", "NumBridgeheadAtoms", "NumHeteroatoms", "NumAmideBonds",
 ]
+RINGS = ["NumIndependentRings", "NumRingAtoms", "NumSaturatedRingCarbons", "NumRingHeteroatoms"]
 ELEMENTS = {"NumCarbon": (6,), "NumNitrogen": (7,), "NumOxygen": (8,), "NumSulfur": (16,), "NumPhosphorus": (15,), "NumHalogen": (9, 17, 35, 53)}
-NAMES = CALCULATED + list(ELEMENTS) + ["SumOfAbsoluteCharges"] + [f"PEOE_VSA{i}" for i in range(1, 15)]
+NAMES = CALCULATED + RINGS + list(ELEMENTS) + ["SumOfAbsoluteCharges"] + [f"PEOE_VSA{i}" for i in range(1, 15)]
 
 
 def values(molecule):
     atoms = list(molecule.GetAtoms())
     yield from (getattr(d, "Calc" + name)(molecule) for name in CALCULATED)
+    ring = [a for a in atoms if a.IsInRing()]
+    yield molecule.GetNumBonds() - len(atoms) + len(Chem.GetMolFrags(molecule))
+    yield len(ring)
+    yield sum(a.GetAtomicNum() == 6 and a.GetTotalDegree() == 4 for a in ring)
+    yield sum(a.GetAtomicNum() != 6 for a in ring)
     yield from (sum(a.GetAtomicNum() in numbers for a in atoms) for numbers in ELEMENTS.values())
     yield sum(abs(a.GetFormalCharge()) for a in atoms)
     yield from d.PEOE_VSA_(molecule)

@@ -254,10 +254,12 @@ llmf_status llmf_structure_descriptors(llmf_molecule *molecule, double *values, 
                             calcHallKierAlpha(mol), calcKappa1(mol),   calcKappa2(mol), calcKappa3(mol), calcPhi(mol),
                             calcLabuteASA(mol),     calcFractionCSP3(mol)};
     for (unsigned int number :
-         {calcNumRings(mol), calcNumSaturatedRings(mol), calcNumHeterocycles(mol), calcNumSaturatedHeterocycles(mol),
-          calcNumSpiroAtoms(mol), calcNumBridgeheadAtoms(mol), calcNumHeteroatoms(mol), calcNumAmideBonds(mol),
-          numAtomStereoCenters(mol)})
+         {calcNumSpiroAtoms(mol), calcNumBridgeheadAtoms(mol), calcNumHeteroatoms(mol), calcNumAmideBonds(mol)})
       all.push_back(number);
+    // Not RDKit's ring counts: which smallest rings a cage has depends on its version.
+    std::vector<int> fragments;
+    double rings = static_cast<double>(mol.getNumBonds()) - mol.getNumAtoms() + RDKit::MolOps::getMolFrags(mol, fragments);
+    double in_ring = 0, saturated_in_ring = 0, hetero_in_ring = 0;
     double carbon = 0, nitrogen = 0, oxygen = 0, sulfur = 0, phosphorus = 0, halogen = 0, charge = 0;
     for (const auto atom : mol.atoms()) {
       switch (atom->getAtomicNum()) {
@@ -269,8 +271,12 @@ llmf_status llmf_structure_descriptors(llmf_molecule *molecule, double *values, 
         case 9: case 17: case 35: case 53: halogen++; break;
       }
       charge += std::abs(atom->getFormalCharge());
+      if (!mol.getRingInfo()->numAtomRings(atom->getIdx())) continue;
+      in_ring++;
+      if (atom->getAtomicNum() != 6) hetero_in_ring++;
+      else if (atom->getTotalDegree() == 4) saturated_in_ring++;
     }
-    all.insert(all.end(), {carbon, nitrogen, oxygen, sulfur, phosphorus, halogen, charge});
+    all.insert(all.end(), {rings, in_ring, saturated_in_ring, hetero_in_ring, carbon, nitrogen, oxygen, sulfur, phosphorus, halogen, charge});
     for (double surface : calcPEOE_VSA(mol)) all.push_back(surface);
     if (all.size() != count)
       throw std::length_error("structure descriptors: got " + std::to_string(count) + " places, expected " +

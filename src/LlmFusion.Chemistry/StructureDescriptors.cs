@@ -7,13 +7,14 @@ namespace LlmFusion.Chemistry;
 /// </summary>
 public static class StructureDescriptors
 {
-    /// <summary>RDKit's names, in the order of <see cref="Molecule.StructureDescriptors"/>; the last counts are by element.</summary>
+    /// <summary>Names in the order of <see cref="Molecule.StructureDescriptors"/>: RDKit's own, and from NumIndependentRings on counts of atoms
+    /// and independent rings that hold in every version of RDKit.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [
         "Chi0v", "Chi1v", "Chi2v", "Chi3v", "Chi4v", "Chi0n", "Chi1n", "Chi2n", "Chi3n", "Chi4n",
         "HallKierAlpha", "Kappa1", "Kappa2", "Kappa3", "Phi", "LabuteASA", "FractionCSP3",
-        "NumRings", "NumSaturatedRings", "NumHeterocycles", "NumSaturatedHeterocycles", "NumSpiroAtoms", "NumBridgeheadAtoms",
-        "NumHeteroatoms", "NumAmideBonds", "NumAtomStereoCenters",
+        "NumSpiroAtoms", "NumBridgeheadAtoms", "NumHeteroatoms", "NumAmideBonds",
+        "NumIndependentRings", "NumRingAtoms", "NumSaturatedRingCarbons", "NumRingHeteroatoms",
         "NumCarbon", "NumNitrogen", "NumOxygen", "NumSulfur", "NumPhosphorus", "NumHalogen", "SumOfAbsoluteCharges",
         .. Enumerable.Range(1, 14).Select(i => $"PEOE_VSA{i}"),
     ];

@@ -33,7 +33,7 @@ public sealed class CorpusSequences(PretrainConfig config)
     {
         Modality modality = config.Reads();
         if (modality == Modality.Text) return sequence;
-        SeededShuffle random = RandomOf(config.Seed, epoch, place);
+        SeededShuffle random = new(SeedOf(config.Seed, epoch, place));
         string spelt = sequence;
         if (epoch > 0 && random.Next() < config.RandomShare * ulong.MaxValue)
         {
@@ -44,7 +44,7 @@ public sealed class CorpusSequences(PretrainConfig config)
         return modality == Modality.Smiles ? spelt : SelfiesOf(spelt) ?? SelfiesOf(sequence)!;
     }
 
-    /// <summary>The random numbers of one sequence in one epoch.</summary>
-    internal static SeededShuffle RandomOf(int seed, int epoch, int place) =>
-        new(unchecked(new SeededShuffle(((ulong)(uint)seed << 32) | (uint)epoch).Next() + (ulong)place * 0xD1342543DE82EF95UL));
+    /// <summary>The seed of one sequence's random numbers in one epoch.</summary>
+    public static ulong SeedOf(int seed, int epoch, int place) =>
+        unchecked(new SeededShuffle(((ulong)(uint)seed << 32) | (uint)epoch).Next() + (ulong)place * 0xD1342543DE82EF95UL);
 }

@@ -42,7 +42,7 @@ public sealed record PretrainCorpus(IReadOnlyList<CorpusItem> Train, IReadOnlyLi
     /// <exception cref="DataSetMissingException">A data set is not here.</exception>
     public static PretrainCorpus Read(PretrainConfig config, Action<TrainingEvent> observe, CancellationToken cancellation)
     {
-        ReservedMolecules reserved = ReservedMolecules.Read(config.Exclude, cancellation);
+        ReservedMolecules reserved = ReservedMolecules.Read(config.Exclude, observe, cancellation);
         HashSet<string> seen = new(StringComparer.Ordinal);
         List<CorpusItem> items = [];
         List<CorpusSource> sources = [];

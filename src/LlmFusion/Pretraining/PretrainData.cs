@@ -53,7 +53,7 @@ public sealed class PretrainData
         IReadOnlyList<int[]> ids = _sequences.OfEpoch(items, spelling, text => _tokenizer.Encode(text, _config.MaximumTokens).Ids, cancellation);
         return [.. ids.Select((tokens, i) => _config.Reads() == Modality.Text
             ? TrainingSequence.Next(tokens, _tokenizer.EndToken!.Value)
-            : TrainingSequence.Masked(tokens, _config.MaskRate, _tokenizer.MaskToken!.Value, _tokenizer.VocabularySize, CorpusSequences.RandomOf(~_config.Seed, masks, i)))];
+            : TrainingSequence.Masked(tokens, _config.MaskRate, _tokenizer.MaskToken!.Value, _tokenizer.VocabularySize, CorpusSequences.SeedOf(~_config.Seed, masks, i)))];
     }
 
     /// <summary>Zero, the mean, where RDKit has no value.</summary>

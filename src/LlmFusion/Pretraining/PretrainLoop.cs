@@ -73,7 +73,12 @@ internal sealed class PretrainLoop(
             if (done >= 1) break;
             manual_seed(Trainer.SeedOf(config.Seed, epoch, state.Step, rank: 0)).Dispose();
             double loss = Backward(sequences, rows), norm = optimizer.GradientNorm();
-            if (!double.IsFinite(loss) || !double.IsFinite(norm)) throw new TrainingDivergedException(epoch, state.Step + 1, [], FormattableString.Invariant($"the loss is {loss}, the gradient's norm {norm} (learning rate {learningRate:G3})"));
+            if (!double.IsFinite(loss) || !double.IsFinite(norm))
+            {
+                throw new TrainingDivergedException(epoch, state.Step + 1, [], FormattableString.Invariant($"the loss is {loss}, the gradient's norm {norm} (learning rate {learningRate:G3})"),
+                    "it goes on to the same place; begin anew with a lower --learning-rate");
+            }
+
             // Here the weights are known to give a finite loss: what is kept can be gone on from.
             if (cancellation.IsCancellationRequested) break;
             if (checkpoint.IsDue(TimeSpan.FromMinutes(config.CheckpointMinutes)) && checkpoint.Save(state) is { } written)

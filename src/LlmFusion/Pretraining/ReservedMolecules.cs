@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
+using LlmFusion.Training;
 
 namespace LlmFusion.Pretraining;
 
@@ -29,16 +30,19 @@ public sealed class ReservedMolecules
 
     /// <summary>Reads the validation and test splits.</summary>
     /// <param name="dataSets">Names in <see cref="Catalog"/>.</param>
+    /// <param name="observe">Receives progress.</param>
     /// <param name="cancellation">Stops between rows.</param>
     /// <exception cref="DataSetMissingException">One of them is not here: the check cannot be left out silently.</exception>
-    public static ReservedMolecules Read(IReadOnlyList<string> dataSets, CancellationToken cancellation)
+    public static ReservedMolecules Read(IReadOnlyList<string> dataSets, Action<TrainingEvent> observe, CancellationToken cancellation)
     {
         ReservedMolecules reserved = new(dataSets);
+        int rows = 0;
         IEnumerable<Sample> measured = dataSets.SelectMany(name => Catalog.Rows(name)).Select(row => row.Sample).OfType<Sample>().Where(s => s.Split != Parts.Train);
         foreach ((string? key, string? text) in MoleculeBatch.Select(measured, s => (KeyOf(s.Smiles), s.Text), ct: cancellation))
         {
             if (key is not null) reserved._molecules.Add(key);
             if (text is not null) reserved._texts.Add(text.Trim());
+            if (++rows % 1000 == 0) observe(new CorpusProgress("reserved molecules", rows));
         }
 
         return reserved;

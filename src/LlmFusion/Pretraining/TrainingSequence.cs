@@ -1,5 +1,4 @@
 using LlmFusion.DataSets;
-using LlmFusion.Modalities;
 
 namespace LlmFusion.Pretraining;
 
@@ -19,9 +18,10 @@ public sealed record TrainingSequence(int[] Input, int[] Places, int[] Labels)
     /// <param name="share">Share that is asked for, rounded to whole tokens, at least one where there is any.</param>
     /// <param name="maskToken">Id of the mask token, the last of the special ones.</param>
     /// <param name="vocabulary">Number of tokens.</param>
-    /// <param name="random">The sequence's random numbers.</param>
-    internal static TrainingSequence Masked(int[] ids, double share, int maskToken, int vocabulary, SeededShuffle random)
+    /// <param name="seed">Decides which tokens and how.</param>
+    public static TrainingSequence Masked(int[] ids, double share, int maskToken, int vocabulary, ulong seed)
     {
+        SeededShuffle random = new(seed);
         int inner = ids.Length - 2;
         int[] places = [.. Enumerable.Range(1, Math.Max(0, inner))];
         random.Shuffle(places);
