@@ -4,12 +4,16 @@
 #include <array>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <ostream>
+#include <random>
+#include <stdexcept>
 #include <streambuf>
 #include <string>
 #include <vector>
 
 #include <GraphMol/ChemTransforms/ChemTransforms.h>
+#include <GraphMol/Descriptors/ConnectivityDescriptors.h>
 #include <GraphMol/Descriptors/Crippen.h>
 #include <GraphMol/Descriptors/Lipinski.h>
 #include <GraphMol/Descriptors/MolDescriptors.h>
@@ -212,6 +216,19 @@ llmf_status llmf_smiles(llmf_molecule *molecule, int32_t stereo, const char **te
               [&](RDKit::ROMol &mol) { hand_over_text(RDKit::MolToSmiles(mol, stereo != 0), text, length); });
 }
 
+llmf_status llmf_random_smiles(llmf_molecule *molecule, uint64_t seed, const char **text, size_t *length) {
+  // RDKit's own doRandom draws from one generator of the whole process: neither repeatable nor safe with several threads.
+  return with(molecule, [&](RDKit::ROMol &mol) {
+    std::vector<unsigned int> order(mol.getNumAtoms());
+    std::iota(order.begin(), order.end(), 0u);
+    std::mt19937_64 random(seed);
+    // std::shuffle is free to differ between standard libraries.
+    for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[random() % i]);
+    std::unique_ptr<RDKit::ROMol> shuffled(RDKit::MolOps::renumberAtoms(mol, order));
+    hand_over_text(RDKit::MolToSmiles(*shuffled, true, false, -1, false), text, length);
+  });
+}
+
 llmf_status llmf_murcko_scaffold(llmf_molecule *molecule, const char **text, size_t *length) {
   return with(molecule, [&](RDKit::ROMol &mol) {
     std::unique_ptr<RDKit::ROMol> scaffold(RDKit::MurckoDecompose(mol));
@@ -301,6 +318,45 @@ llmf_status llmf_descriptors_of(llmf_molecule *molecule, llmf_descriptors *descr
     descriptors->rotatable =
         static_cast<int32_t>(RDKit::Descriptors::calcNumRotatableBonds(mol, RDKit::Descriptors::Strict));
     descriptors->rings = static_cast<int32_t>(RDKit::Descriptors::calcNumRings(mol));
+  });
+}
+
+llmf_status llmf_structure_descriptors(llmf_molecule *molecule, double *values, size_t count) {
+  return with(molecule, [&](RDKit::ROMol &mol) {
+    using namespace RDKit::Descriptors;
+    std::vector<double> all{calcChi0v(mol),         calcChi1v(mol),    calcChi2v(mol), calcChi3v(mol), calcChi4v(mol),
+                            calcChi0n(mol),         calcChi1n(mol),    calcChi2n(mol), calcChi3n(mol), calcChi4n(mol),
+                            calcHallKierAlpha(mol), calcKappa1(mol),   calcKappa2(mol), calcKappa3(mol), calcPhi(mol),
+                            calcLabuteASA(mol),     calcFractionCSP3(mol)};
+    for (unsigned int number :
+         {calcNumSpiroAtoms(mol), calcNumBridgeheadAtoms(mol), calcNumHeteroatoms(mol), calcNumAmideBonds(mol)})
+      all.push_back(number);
+    // Not RDKit's ring counts: which smallest rings a cage has depends on its version.
+    std::vector<int> fragments;
+    double rings = static_cast<double>(mol.getNumBonds()) - mol.getNumAtoms() + RDKit::MolOps::getMolFrags(mol, fragments);
+    double in_ring = 0, saturated_in_ring = 0, hetero_in_ring = 0;
+    double carbon = 0, nitrogen = 0, oxygen = 0, sulfur = 0, phosphorus = 0, halogen = 0, charge = 0;
+    for (const auto atom : mol.atoms()) {
+      switch (atom->getAtomicNum()) {
+        case 6: carbon++; break;
+        case 7: nitrogen++; break;
+        case 8: oxygen++; break;
+        case 15: phosphorus++; break;
+        case 16: sulfur++; break;
+        case 9: case 17: case 35: case 53: halogen++; break;
+      }
+      charge += std::abs(atom->getFormalCharge());
+      if (!mol.getRingInfo()->numAtomRings(atom->getIdx())) continue;
+      in_ring++;
+      if (atom->getAtomicNum() != 6) hetero_in_ring++;
+      else if (atom->getTotalDegree() == 4) saturated_in_ring++;
+    }
+    all.insert(all.end(), {rings, in_ring, saturated_in_ring, hetero_in_ring, carbon, nitrogen, oxygen, sulfur, phosphorus, halogen, charge});
+    for (double surface : calcPEOE_VSA(mol)) all.push_back(surface);
+    if (all.size() != count)
+      throw std::length_error("structure descriptors: got " + std::to_string(count) + " places, expected " +
+                              std::to_string(all.size()));
+    std::copy(all.begin(), all.end(), values);
   });
 }
 

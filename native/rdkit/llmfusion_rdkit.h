@@ -46,6 +46,8 @@ LLMF_API void llmf_molecule_free(llmf_molecule *molecule);
 
 /* Canonical SMILES; stereo 0 leaves out stereochemistry and isotopes. */
 LLMF_API llmf_status llmf_smiles(llmf_molecule *molecule, int32_t stereo, const char **text, size_t *length);
+/* Another SMILES of the same molecule: its atoms in the order that `seed` shuffles them into. */
+LLMF_API llmf_status llmf_random_smiles(llmf_molecule *molecule, uint64_t seed, const char **text, size_t *length);
 /* Canonical SMILES, without stereochemistry, of the Bemis-Murcko scaffold; empty for an acyclic molecule. */
 LLMF_API llmf_status llmf_murcko_scaffold(llmf_molecule *molecule, const char **text, size_t *length);
 LLMF_API llmf_status llmf_svg(llmf_molecule *molecule, int32_t width, int32_t height, const char **text, size_t *length);
@@ -68,6 +70,10 @@ LLMF_API llmf_status llmf_graph(llmf_molecule *molecule, const int32_t **atoms, 
 LLMF_API llmf_status llmf_logp(llmf_molecule *molecule, double *logp);
 /* The descriptors above; logp is apart because it costs more than all of them. */
 LLMF_API llmf_status llmf_descriptors_of(llmf_molecule *molecule, llmf_descriptors *descriptors);
+
+/* Descriptors of the structure for pretraining, in the order in which StructureDescriptors.cs names them; `count` is how
+ * many are expected. A value may be no finite number where RDKit has no parameters for an element. */
+LLMF_API llmf_status llmf_structure_descriptors(llmf_molecule *molecule, double *values, size_t count);
 
 /* A list of SMARTS patterns. A list with recursive SMARTS is locked while it is matched: one list per thread. */
 LLMF_API llmf_status llmf_patterns_new(const char *const *smarts, size_t count, llmf_patterns **patterns);

@@ -86,6 +86,23 @@ public sealed class Molecule : IDisposable
         return RdkitNative.Text(text, length);
     }
 
+    /// <summary>Another SMILES of the same molecule, stereochemistry included: a random start and order of its branches.</summary>
+    /// <param name="seed">The same seed gives the same SMILES, on any thread.</param>
+    public unsafe string RandomSmiles(ulong seed)
+    {
+        RdkitNative.Check(RdkitNative.RandomSmiles(handle, seed, out byte* text, out nuint length), "random SMILES");
+        return RdkitNative.Text(text, length);
+    }
+
+    /// <summary>What of the structure pretraining may learn, in the order of <see cref="StructureDescriptors.Names"/>.</summary>
+    /// <returns>One value a name; not finite where RDKit has no parameters for one of the elements.</returns>
+    public float[] StructureDescriptors()
+    {
+        double[] values = new double[Chemistry.StructureDescriptors.Names.Count];
+        RdkitNative.Check(RdkitNative.StructureDescriptors(handle, values, (nuint)values.Length), "structure descriptors");
+        return Array.ConvertAll(values, value => (float)value);
+    }
+
     /// <summary>The set bits, ascending, of the Morgan fingerprint (no chirality), hashed to <paramref name="size"/> bits.</summary>
     /// <param name="radius">How many bonds an atom's environment reaches; 2 is ECFP4.</param>
     /// <param name="size">The number of bits.</param>

@@ -85,6 +85,9 @@ internal static unsafe partial class RdkitNative
     [LibraryImport(Library, EntryPoint = "llmf_smiles")]
     public static partial RdkitStatus Smiles(MoleculeHandle molecule, int stereo, out byte* text, out nuint length);
 
+    [LibraryImport(Library, EntryPoint = "llmf_random_smiles")]
+    public static partial RdkitStatus RandomSmiles(MoleculeHandle molecule, ulong seed, out byte* text, out nuint length);
+
     [LibraryImport(Library, EntryPoint = "llmf_murcko_scaffold")]
     public static partial RdkitStatus MurckoScaffold(MoleculeHandle molecule, out byte* text, out nuint length);
 
@@ -102,6 +105,9 @@ internal static unsafe partial class RdkitNative
 
     [LibraryImport(Library, EntryPoint = "llmf_descriptors_of")]
     public static partial RdkitStatus DescriptorsOf(MoleculeHandle molecule, out RdkitDescriptors descriptors);
+
+    [LibraryImport(Library, EntryPoint = "llmf_structure_descriptors")]
+    public static partial RdkitStatus StructureDescriptors(MoleculeHandle molecule, Span<double> values, nuint count);
 
     [LibraryImport(Library, EntryPoint = "llmf_patterns_new", StringMarshalling = StringMarshalling.Utf8)]
     public static partial RdkitStatus NewPatterns(string[] smarts, nuint count, out PatternsHandle patterns);

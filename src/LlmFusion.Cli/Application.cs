@@ -111,6 +111,7 @@ internal static class Application
             FeaturizeCommand.Create(),
             EmbedCommand.Create(),
             ModelsCommand.Create(),
+            PretrainCommand.Create(),
             TrainCommand.Create(),
             EvaluateCommand.Create(),
             PredictCommand.Create(),

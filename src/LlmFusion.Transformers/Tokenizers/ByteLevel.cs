@@ -12,6 +12,9 @@ internal static class ByteLevel
     private static readonly char[] CharacterOf = Characters();
     private static readonly Dictionary<char, byte> ByteOf = CharacterOf.Index().ToDictionary(pair => pair.Item, pair => (byte)pair.Index);
 
+    /// <summary>The character that a byte is written as.</summary>
+    public static char CharacterFor(int value) => CharacterOf[value];
+
     /// <summary>The text's UTF-8 bytes, each as its character.</summary>
     public static string Written(ReadOnlySpan<char> text)
     {

@@ -9,23 +9,30 @@ public sealed class RunStoppedException(string message, StopReason reason = Stop
     public StopReason Reason => reason;
 }
 
+/// <summary>What a kind of run writes into its folder.</summary>
+/// <param name="Command">The command that makes it.</param>
+/// <param name="Manifest">The file that is written last.</param>
+/// <param name="Config">The file that says how a run was begun before it has a checkpoint; null: only the checkpoint does.</param>
+/// <param name="Others">Everything else but checkpoints.</param>
+public sealed record RunFiles(string Command, string Manifest, string? Config, IReadOnlyList<string> Others)
+{
+    /// <summary>Of a training run.</summary>
+    public static readonly RunFiles Training = new("train", TrainedModel.ManifestFile, TrainingRun.ConfigFile,
+        ["model.safetensors", "encoders", "plots", "README.md", TrainingRun.ReportFile, RunLogs.CsvFile, RunLogs.EventsFile, RunLogs.TensorBoardFolder]);
+}
+
 /// <summary>The output folder of a run, for one run at a time.</summary>
 public sealed class RunFolder : IDisposable
 {
-    // What a run writes; the manifest first, so that a folder half emptied is no model.
-    private static readonly string[] Written =
-    [
-        TrainedModel.ManifestFile, "checkpoints", "model.safetensors", "encoders", "plots", "README.md", TrainingRun.ConfigFile, TrainingRun.ReportFile,
-        RunLogs.CsvFile, RunLogs.EventsFile, RunLogs.TensorBoardFolder,
-    ];
-
+    private readonly RunFiles _files;
     private readonly FileStream _lock;
     private readonly bool _created, _overwrite;
 
-    private RunFolder(string path, TrainingCheckpoint checkpoint, FileStream held, bool created, bool overwrite)
+    private RunFolder(string path, RunFiles files, TrainingCheckpoint checkpoint, FileStream held, bool created, bool overwrite)
     {
         FullName = path;
         Checkpoint = checkpoint;
+        _files = files;
         (_lock, _created, _overwrite) = (held, created, overwrite);
     }
 
@@ -39,15 +46,17 @@ public sealed class RunFolder : IDisposable
     /// <param name="path">The folder; created where it is missing.</param>
     /// <param name="resume">Whether a run is to go on.</param>
     /// <param name="overwrite">Whether an earlier run may be replaced.</param>
+    /// <param name="files">What the run writes; null: a training run's.</param>
     /// <exception cref="InvalidDataException">The folder is not fit; the message says what to do.</exception>
     /// <exception cref="IOException">It cannot be written.</exception>
-    public static RunFolder Open(string path, bool resume, bool overwrite)
+    public static RunFolder Open(string path, bool resume, bool overwrite, RunFiles? files = null)
     {
-        TrainingCheckpoint checkpoint = new(path);
-        bool finished = File.Exists(Path.Combine(path, TrainedModel.ManifestFile)), created = !Directory.Exists(path);
+        files ??= RunFiles.Training;
+        TrainingCheckpoint checkpoint = new(path, files.Command);
+        bool finished = File.Exists(Path.Combine(path, files.Manifest)), created = !Directory.Exists(path);
         if (resume && !checkpoint.Exists && finished)
             throw new InvalidDataException($"{path}: this run is finished and its checkpoints are removed, there is nothing to resume; train longer in a new run with --epochs, and --keep-checkpoints where it shall be extended later");
-        if (resume && !checkpoint.Exists && !File.Exists(Path.Combine(path, TrainingRun.ConfigFile)))
+        if (resume && !checkpoint.Exists && (files.Config is null || !File.Exists(Path.Combine(path, files.Config))))
             throw new InvalidDataException($"{path}: holds no run to resume");
         if (!resume && !overwrite && (finished || checkpoint.Exists))
             throw new InvalidDataException($"{path}: already holds a {(finished ? "model" : "run")}; give another folder{(checkpoint.Exists ? ", --resume to go on with it" : "")}, or --overwrite to replace it");
@@ -59,7 +68,7 @@ public sealed class RunFolder : IDisposable
             foreach (string file in Directory.GetFiles(path, "*.tmp").Concat(Directory.GetFiles(path, "*.part"))) File.Delete(file);
         }
 
-        return new RunFolder(path, checkpoint, held, created, overwrite && (finished || checkpoint.Exists));
+        return new RunFolder(path, files, checkpoint, held, created, overwrite && (finished || checkpoint.Exists));
     }
 
     /// <summary>Removes the run that is to be replaced; called when the new one is sure to begin.</summary>
@@ -67,7 +76,8 @@ public sealed class RunFolder : IDisposable
     {
         if (!_overwrite) return;
         Checkpoint.Delete();
-        foreach (string path in Written.Select(name => Path.Combine(FullName, name)))
+        // The manifest first, so that a folder half emptied is no model.
+        foreach (string path in _files.Others.Append(_files.Config).OfType<string>().Prepend(_files.Manifest).Select(name => Path.Combine(FullName, name)))
         {
             if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
             else File.Delete(path);

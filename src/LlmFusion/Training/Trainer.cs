@@ -180,7 +180,7 @@ public sealed class Trainer
     }
 
     /// <summary>Each step draws its own random numbers (SplitMix64 of run, epoch and step), so that none of them hangs on where a run was resumed; each process has masks of its own.</summary>
-    private static long SeedOf(int seed, int epoch, int step, int rank)
+    internal static long SeedOf(int seed, int epoch, int step, int rank)
     {
         ulong x = unchecked(((ulong)(uint)seed * 0xD1342543DE82EF95UL) ^ ((ulong)(uint)epoch << 32) ^ (uint)step ^ ((ulong)(uint)rank * 0xA0761D6478BD642FUL));
         unchecked

@@ -11,7 +11,9 @@ namespace LlmFusion.Training;
 /// The checkpoints of a run: <c>checkpoints/last.safetensors</c>, all that a run needs to go on, and
 /// <c>best-N.safetensors</c>, the weights of epoch N. Each appears complete or not at all.
 /// </summary>
-public sealed class TrainingCheckpoint(string output)
+/// <param name="output">The run's folder.</param>
+/// <param name="command">The command that goes on with it, for messages.</param>
+public sealed class TrainingCheckpoint(string output, string command = "train")
 {
     private const string StateKey = "llmfusion_state";
     private const int WritingShare = 20; // saving when it is not urgent takes at most 1/20 of the time
@@ -138,7 +140,7 @@ public sealed class TrainingCheckpoint(string output)
         {
             // .NET says ArgumentOutOfRange where a file system or a limit of the process forbids a file so long.
             string kept = Exists ? "The checkpoint before it is intact" : "No checkpoint was written before, and the run begins anew";
-            throw new IOException($"{path}: cannot be written ({e.Message}). {kept}; when there is room, go on with: ./llmfusion train --resume {output}", e);
+            throw new IOException($"{path}: cannot be written ({e.Message}). {kept}; when there is room, go on with: ./llmfusion {command} --resume {output}", e);
         }
     }
 
