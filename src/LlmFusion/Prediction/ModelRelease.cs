@@ -52,7 +52,8 @@ public static class ModelRelease
         ModelManifest trained = TrainedModel.ReadManifest(folder);
         if (trained.Release is not null) throw new ModelFolderException(folder, "is a released model already, expected the output folder of a training run");
         RunConfig config = RunConfig.Load(Path.Combine(folder, TrainingRun.ConfigFile));
-        IReadOnlyList<Source> sources = SourcesOf(trained, config, options.Data);
+        // Data sets that were joined for training have a domain each.
+        IReadOnlyList<Source> sources = SourcesOf(trained, config, options.Data.Count > 0 ? options.Data : config.Data?.Split('+') ?? []);
         string part = output + ".part";
         if (Directory.Exists(part)) Directory.Delete(part, recursive: true);
         progress?.Invoke("rounding the weights");

@@ -1,0 +1,48 @@
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace LlmFusion.Cli.Tests.Commands;
+
+[Collection("Environment")]
+public sealed class PredictCommandTests : IDisposable
+{
+    private readonly CommandLine cli = new();
+
+    public void Dispose() => cli.Dispose();
+
+    [Fact]
+    public async Task A_released_model_answers_with_intervals_flags_and_from_some_modalities()
+    {
+        await Done("train", "--data", "demo", "--targets", "qed", "--modalities", "smiles,fingerprint", "--fingerprint-size", "128", "--size", "tiny", "--epochs", "1", "--max-tokens", "32",
+            "--calibration-fraction", "0.5", "--no-test", "-o", cli["run"]);
+        await Done("models", "release", cli["run"], "-o", cli["mine"]);
+        Assert.Contains("smiles+fingerprint", cli.Output, StringComparison.Ordinal);
+        Assert.Contains("MB", cli.Error, StringComparison.Ordinal);
+
+        await Done("predict", "--model", cli["mine"], "--smiles", "CCCCCC(=O)Nc1ccccc1", "--smiles", "C[Au]");
+        Assert.Contains("90 % interval", cli.Output.Replace("90%", "90 %"), StringComparison.Ordinal);
+        Assert.Contains("! C[Au] is unlike the molecules that qed were learned from (demo): holds Au", cli.Output, StringComparison.Ordinal);
+
+        await Done("predict", "--model", cli["mine"], "--smiles", "CCCCCC(=O)Nc1ccccc1", "--modalities", "MFP", "--json");
+        JsonNode prediction = JsonNode.Parse(cli.Output)![0]!;
+        double value = (double)prediction["predictions"]!["qed"]!;
+        Assert.True((double)prediction["intervals"]!["qed"]!["lower"]! < value && value < (double)prediction["intervals"]!["qed"]!["upper"]!);
+        Assert.Empty(prediction["outside"]!.AsArray());
+
+        await Done("evaluate", "--model", cli["mine"], "--data", "demo", "--json");
+        Assert.InRange((double)JsonNode.Parse(cli.Output)!["targets"]!["qed"]!["prediction_interval90"]!["coverage"]!, 0.7, 1);
+        await Done("bench", "predict", "--model", cli["mine"], "--molecules", "50", "--rounds", "1", "--json");
+        Assert.True((double)JsonNode.Parse(cli.Output)!["molecules_per_second"]! > 0 && (double)JsonNode.Parse(cli.Output)!["fraction_of_flop_floor"]! > 0);
+        Assert.Equal(ExitCode.WrongUse, await cli.Run("predict", "--model", cli["mine"], "--smiles", "C", "--modalities", "text"));
+    }
+
+    [Fact]
+    public async Task A_name_that_is_no_model_says_what_can_be_done()
+    {
+        Assert.Equal(ExitCode.Failed, await cli.Run("predict", "--model", "no-such-model", "--smiles", "C"));
+        Assert.Contains("no shipped model of that name", cli.Error, StringComparison.Ordinal);
+        Assert.Contains("--model DIR", cli.Error, StringComparison.Ordinal);
+    }
+
+    private async Task Done(params string[] command) => Assert.True(await cli.Run(command) == ExitCode.Done, $"{string.Join(' ', command)}\n{cli.Output}\n{cli.Error}");
+}
