@@ -86,31 +86,35 @@ public sealed record BartConfig
     public static BartConfig From(Stream json) => ConfigReader.Parse(json, From);
 
     /// <summary>The config.json that Hugging Face reads as the same model.</summary>
-    public JsonObject ToJson() => new()
+    public JsonObject ToJson()
     {
-        ["model_type"] = "bart",
-        ["architectures"] = new JsonArray("BartModel"),
-        ["is_encoder_decoder"] = true,
-        ["vocab_size"] = VocabSize,
-        ["max_position_embeddings"] = Positions,
-        ["d_model"] = Width,
-        ["encoder_layers"] = EncoderLayers,
-        ["encoder_attention_heads"] = EncoderHeads,
-        ["encoder_ffn_dim"] = EncoderInner,
-        ["decoder_layers"] = DecoderLayers,
-        ["decoder_attention_heads"] = DecoderHeads,
-        ["decoder_ffn_dim"] = DecoderInner,
-        ["activation_function"] = Activation,
-        ["dropout"] = Dropout,
-        ["attention_dropout"] = AttentionDropout,
-        ["activation_dropout"] = ActivationDropout,
-        ["encoder_layerdrop"] = LayerDrop,
-        ["decoder_layerdrop"] = LayerDrop,
-        ["scale_embedding"] = ScaleEmbedding,
-        ["init_std"] = InitializerRange,
-        ["pad_token_id"] = PadToken,
-        ["tie_word_embeddings"] = TieWordEmbeddings,
-    };
+        JsonObject json = new()
+        {
+            ["model_type"] = "bart",
+            ["architectures"] = new JsonArray("BartModel"),
+            ["is_encoder_decoder"] = true,
+            ["vocab_size"] = VocabSize,
+            ["max_position_embeddings"] = Positions,
+            ["d_model"] = Width,
+            ["encoder_layers"] = EncoderLayers,
+            ["encoder_attention_heads"] = EncoderHeads,
+            ["encoder_ffn_dim"] = EncoderInner,
+            ["decoder_layers"] = DecoderLayers,
+            ["decoder_attention_heads"] = DecoderHeads,
+            ["decoder_ffn_dim"] = DecoderInner,
+            ["activation_function"] = Activation,
+            ["dropout"] = Dropout,
+            ["attention_dropout"] = AttentionDropout,
+            ["activation_dropout"] = ActivationDropout,
+            ["scale_embedding"] = ScaleEmbedding,
+            ["init_std"] = InitializerRange,
+            ["pad_token_id"] = PadToken,
+            ["tie_word_embeddings"] = TieWordEmbeddings,
+        };
+        // transformers takes a number with a decimal point alone here, and 0 where nothing is said.
+        if (LayerDrop > 0) (json["encoder_layerdrop"], json["decoder_layerdrop"]) = (LayerDrop, LayerDrop);
+        return json;
+    }
 
     internal BartConfig Checked()
     {
