@@ -68,7 +68,8 @@ with torch.no_grad():
         p.copy_(p.float().double())       # what the file holds
 features = torch.randn(A, F).float().double()
 nodes = network(features)
-pooled = torch.stack([torch.cat([nodes[start[n]:start[n + 1]].mean(0), nodes[start[n]:start[n + 1]].max(0)[0]]) for n in range(len(SIZES))])
+parts = [nodes[start[n]:start[n + 1]] for n in range(len(SIZES))]
+pooled = torch.stack([torch.cat([p.mean(0), p.max(0)[0], p.sum(0) / 16]) for p in parts])
 pooled.square().sum().backward()
 
 folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "LlmFusion.Transformers.Tests", "Golden", "graph-tiny")

@@ -29,6 +29,9 @@ public sealed record GraphBatch(Tensor Features, int[] GraphStart, int[] EdgeSta
 
     private RelationRows? _rows;
 
+    /// <summary>Number of nodes of each graph, (N) float32 on the features' device.</summary>
+    internal Tensor Sizes() => tensor([.. Enumerable.Range(0, Count).Select(n => (float)(GraphStart[n + 1] - GraphStart[n]))], device: Features.device);
+
     /// <summary>The graph of each node, (A) int64 on the features' device.</summary>
     internal Tensor GraphOfNode()
     {

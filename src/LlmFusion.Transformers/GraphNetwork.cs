@@ -150,7 +150,7 @@ public sealed class GraphNetwork : nn.Module
     public GraphNetworkConfig Config { get; }
 
     /// <summary>Width of <see cref="Pool"/>'s vectors.</summary>
-    public int PooledWidth => 2 * Config.Width;
+    public int PooledWidth => 3 * Config.Width;
 
     /// <summary>The state of every node.</summary>
     /// <param name="graphs">N graphs of A nodes in all.</param>
@@ -163,14 +163,15 @@ public sealed class GraphNetwork : nn.Module
         return norm.forward(h).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Mean and maximum of the nodes of each graph, one after the other.</summary>
+    /// <summary>Mean, maximum and sum / 16 of the nodes of each graph, one after the other: some properties grow with the graph, others do not.</summary>
     /// <param name="nodes">(A, H)</param>
     /// <param name="graphs">The N graphs.</param>
-    /// <returns>(N, 2H)</returns>
+    /// <returns>(N, 3H)</returns>
     public static Tensor Pool(Tensor nodes, GraphBatch graphs)
     {
         using DisposeScope scope = NewDisposeScope();
-        return cat([GraphPooling.Mean(nodes, graphs), GraphPooling.Max(nodes, graphs)], 1).MoveToOuterDisposeScope();
+        Tensor mean = GraphPooling.Mean(nodes, graphs), sizes = graphs.Sizes().unsqueeze(1);   // (N, H), (N, 1)
+        return cat([mean, GraphPooling.Max(nodes, graphs), mean * (sizes / 16)], 1).MoveToOuterDisposeScope();
     }
 
     internal static void Initialize(Linear linear)

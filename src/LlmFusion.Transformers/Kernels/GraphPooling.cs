@@ -30,9 +30,8 @@ internal static class GraphPooling
     internal static Tensor MeanFormula(Tensor nodes, GraphBatch graphs)
     {
         using DisposeScope scope = NewDisposeScope();
-        float[] sizes = [.. Enumerable.Range(0, graphs.Count).Select(n => (float)(graphs.GraphStart[n + 1] - graphs.GraphStart[n]))];
         Tensor sums = zeros(graphs.Count, nodes.shape[1], device: nodes.device).index_add(0, graphs.GraphOfNode(), nodes, 1);
-        return (sums / tensor(sizes, device: nodes.device).unsqueeze(1)).MoveToOuterDisposeScope();
+        return (sums / graphs.Sizes().unsqueeze(1)).MoveToOuterDisposeScope();
     }
 
     internal static Tensor MaxFormula(Tensor nodes, GraphBatch graphs)

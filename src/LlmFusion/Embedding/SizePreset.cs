@@ -6,7 +6,7 @@ namespace LlmFusion.Embedding;
 /// <param name="Heads">Attention heads; d / heads is 32 or 64.</param>
 /// <param name="EncoderLayers">Layers of each sequence encoder.</param>
 /// <param name="BackboneLayers">Layers of the fusing language model.</param>
-/// <param name="GraphLayers">Layers of the graph encoder, which has half the width: mean and maximum of its atoms give d together.</param>
+/// <param name="GraphLayers">Layers of the graph encoder, which has half the width d.</param>
 public sealed record SizePreset(string Name, int Width, int Heads, int EncoderLayers, int BackboneLayers, int GraphLayers)
 {
     /// <summary>For tests: seconds.</summary>

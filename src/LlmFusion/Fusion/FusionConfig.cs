@@ -31,7 +31,7 @@ public enum ModalityEncoding
 /// <summary>What the language model reads of a molecular graph.</summary>
 public enum GraphTokens
 {
-    /// <summary>One token: mean and maximum over the atoms.</summary>
+    /// <summary>One token: mean, maximum and sum over the atoms.</summary>
     Pooled,
 
     /// <summary>One token for each atom, behind those of the other modalities.</summary>

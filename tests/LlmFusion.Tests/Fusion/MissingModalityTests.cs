@@ -19,7 +19,7 @@ public class MissingModalityTests
         manual_seed(3);
         Modality[] modalities = [.. "abcd".Select(c => Modality.Named($"{c}", ModalityKind.Vectors))];
         FusionConfig config = new() { Modalities = modalities, Widths = modalities.ToDictionary(m => m, _ => 16), Targets = 2, Positions = positions };
-        using PropertyModel model = new(new Dictionary<Modality, LlmFusion.Embedding.SequenceEncoder>(),
+        using PropertyModel model = new(new Dictionary<Modality, LlmFusion.Embedding.SequenceEncoder>(), graph: null,
             new FusionModel(config, new Gpt2(new Gpt2Config { Width = 16, Heads = 2, Layers = 2, Positions = 4, EmbeddingDropout = 0, AttentionDropout = 0, ResidualDropout = 0 }, tokenEmbedding: false)));
         float[] Vector(int seed) => [.. Enumerable.Range(0, 16).Select(i => MathF.Sin(seed + i))];
         // The first lacks a and c, the second a alone.
