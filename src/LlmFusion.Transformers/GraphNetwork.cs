@@ -174,6 +174,13 @@ public sealed class GraphNetwork : nn.Module
         return cat([mean, GraphPooling.Max(nodes, graphs), mean * (sizes / 16)], 1).MoveToOuterDisposeScope();
     }
 
+    /// <summary>FLOPs of the matrix products of <see cref="Forward"/>.</summary>
+    public double Flops(GraphBatch graphs)
+    {
+        double square = 2.0 * Config.Width * Config.Width, said = graphs.RowsOf(Config.Relations).Node.Length;
+        return 2.0 * graphs.Nodes * Config.Features * Config.Width + Config.Layers * square * (said + graphs.Count + 5.0 * graphs.Nodes); // own message 1, MLP 4
+    }
+
     internal static void Initialize(Linear linear)
     {
         using IDisposable noGrad = no_grad();

@@ -104,7 +104,7 @@ internal static class TrainCommand
             AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
             AddPairs("--encoder", "Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen, or with ,train trained along", "NAME=MODEL", (c, v) => c with { Encoders = v });
             Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
-            Add<string>("--init", "Folder of a trained model to begin from: its architecture and weights; or the weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)",
+            Add<string>("--init", "Trained model to begin from, a folder or llmfusion-mini: its architecture and weights; or the weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)",
                 (c, v) => v switch { "pretrained" => c with { Init = InitKind.Pretrained }, "random" => c with { Init = InitKind.Random }, _ => c with { InitModel = v } });
             Add<bool>("--no-store", "Neither use nor keep stored embeddings of frozen encoders", (c, v) => c with { Store = !v });
             Add<string>("--fingerprint", "Morgan fingerprint as counts or bits (the paper: bits)", (c, v) => c with { Fingerprint = c.Fingerprint with { Counts = CountsOf(v) } });

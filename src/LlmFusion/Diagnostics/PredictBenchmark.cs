@@ -80,6 +80,7 @@ public static class PredictBenchmark
             .Sum(p => 2.0 * p.parameter.numel()));
         Func<int, double> fuse = OfTokens(fusion.Llm);
         double flops = 0;
+        using TorchSharp.DisposeScope scope = NewDisposeScope(); // of the graphs
         foreach ((Representations of, MoleculeInputs inputs) in represented.Zip(model.Inputs.Encode(represented)))
         {
             int tokens = 0;
@@ -88,6 +89,7 @@ public static class PredictBenchmark
                 if (input is null) continue;
                 tokens++;
                 flops += inFusion[modality];
+                if (input is ModalityInput.Graph graph) flops += model.Network.Graph!.Flops(GraphFeatures.Batch([graph.Of], CPU));
                 if (encoders.TryGetValue(modality, out Func<int, double>? encode)) flops += encode(input is ModalityInput.Tokens { Ids: var ids } ? ids.Length : model.Inputs.Frozen[modality].Tokenize(of.SequenceOf(modality)!).Ids.Length);
             }
 

@@ -42,12 +42,15 @@ internal sealed class InitialModel : IDisposable
     /// <summary>The pretrained model that its language model began as; null for a new one.</summary>
     public BackboneSource? BackboneSource => _model.Manifest!.BackboneSource;
 
-    /// <summary>Opens a model folder.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <summary>Opens a trained model.</summary>
+    /// <param name="model">Its folder, or the name of one that ships with the program.</param>
     /// <param name="hub">Where its frozen encoders come from; null: as Hugging Face's variables say.</param>
     /// <exception cref="ModelFolderException">The folder is damaged, incomplete, foreign or of a newer format.</exception>
-    public static InitialModel Open(string folder, ModelHub? hub) =>
-        new(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), TrainedModel.Load(folder, new ModelSources { Hub = hub }));
+    public static InitialModel Open(string model, ModelHub? hub)
+    {
+        string folder = ShippedModels.Resolve(model);
+        return new(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), TrainedModel.Load(folder, new ModelSources { Hub = hub }));
+    }
 
     /// <summary>The configuration of a run that begins here: the architecture is the model's, and so are the modalities where none are named.</summary>
     /// <exception cref="ArgumentException">A setting of the architecture is neither the default nor the model's.</exception>

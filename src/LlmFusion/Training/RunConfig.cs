@@ -129,7 +129,7 @@ public sealed record RunConfig
     public InitKind Init { get; init; } = InitKind.Pretrained;
 
     /// <summary>
-    /// Folder of a trained model to begin from, or null: its architecture, vocabularies and weights, for the modalities and targets that both
+    /// A trained model to begin from, by its folder or the name of one that ships with the program, or null: its architecture, vocabularies and weights, for the modalities and targets that both
     /// have. Settings of the architecture are then the model's and must be left out; <see cref="Encoders"/> are for modalities that it does not have.
     /// </summary>
     public string? InitModel { get; init; }
