@@ -268,30 +268,26 @@ llmf_status llmf_morgan(llmf_molecule *molecule, uint32_t radius, uint32_t size,
 llmf_status llmf_graph(llmf_molecule *molecule, const int32_t **atoms, size_t *atom_count, const int32_t **bonds,
                        size_t *bond_count) {
   return with(molecule, [&](RDKit::ROMol &mol) {
-    RDKit::MolToSmiles(mol);  // leaves the order of the atoms as a property
-    std::vector<unsigned int> order;
-    mol.getProp(RDKit::common_properties::_smilesAtomOutputOrder, order);
-    std::vector<int32_t> place(mol.getNumAtoms());
-    for (size_t i = 0; i < order.size(); i++) place[order[i]] = static_cast<int32_t>(i);
-
-    std::vector<int32_t> rings(mol.getNumAtoms());
-    for (const auto &ring : mol.getRingInfo()->atomRings())
+    std::unique_ptr<RDKit::ROMol> read(RDKit::SmilesToMol(RDKit::MolToSmiles(mol)));
+    const RDKit::ROMol &canonical = read ? *read : mol;  // a few molecules' own SMILES is refused
+    const RDKit::RingInfo &ring_info = *canonical.getRingInfo();
+    std::vector<int32_t> rings(canonical.getNumAtoms());
+    for (const auto &ring : ring_info.atomRings())
       for (int atom : ring) rings[atom] |= 1 << std::min<size_t>(ring.size() - 3, 6);
 
     bits_out.clear();
     counts_out.clear();
-    for (unsigned int index : order) {
-      const RDKit::Atom &atom = *mol.getAtomWithIdx(index);
+    for (const auto atom : canonical.atoms())
       bits_out.insert(bits_out.end(),
-                      {atom.getAtomicNum(), atom.getFormalCharge(), static_cast<int32_t>(atom.getTotalNumHs()),
-                       static_cast<int32_t>(atom.getDegree()), atom.getIsAromatic(),
-                       hybridisation_code(atom.getHybridization()), rings[index], chirality_code(atom)});
-    }
+                      {atom->getAtomicNum(), atom->getFormalCharge(), static_cast<int32_t>(atom->getTotalNumHs()),
+                       static_cast<int32_t>(atom->getDegree()), atom->getIsAromatic(),
+                       hybridisation_code(atom->getHybridization()), rings[atom->getIdx()], chirality_code(*atom)});
     std::vector<std::array<int32_t, LLMF_BOND_CODES>> sorted;
-    for (const auto bond : mol.bonds()) {
-      const auto [first, second] = std::minmax(place[bond->getBeginAtomIdx()], place[bond->getEndAtomIdx()]);
-      sorted.push_back({first, second, bond_code(bond->getBondType()), bond->getIsConjugated(),
-                        mol.getRingInfo()->numBondRings(bond->getIdx()) > 0, stereo_code(bond->getStereo())});
+    for (const auto bond : canonical.bonds()) {
+      const auto [first, second] = std::minmax({bond->getBeginAtomIdx(), bond->getEndAtomIdx()});
+      sorted.push_back({static_cast<int32_t>(first), static_cast<int32_t>(second), bond_code(bond->getBondType()),
+                        bond->getIsConjugated(), ring_info.numBondRings(bond->getIdx()) > 0,
+                        stereo_code(bond->getStereo())});
     }
     std::sort(sorted.begin(), sorted.end());
     for (const auto &bond : sorted) counts_out.insert(counts_out.end(), bond.begin(), bond.end());

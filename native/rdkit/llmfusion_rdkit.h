@@ -56,8 +56,8 @@ LLMF_API llmf_status llmf_svg(llmf_molecule *molecule, int32_t width, int32_t he
 LLMF_API llmf_status llmf_morgan(llmf_molecule *molecule, uint32_t radius, uint32_t size, const int32_t **bits,
                                  const int32_t **counts, size_t *length);
 
-/* The molecule as a graph, atoms in the order in which its canonical SMILES names them and bonds in that of their atoms:
- * the same however the molecule was written. LLMF_ATOM_CODES numbers an atom: element, formal charge, hydrogens (all, also implicit),
+/* The molecule that the canonical SMILES names, as a graph, atoms in its order and bonds in that of their atoms: the same
+ * however the molecule was written, also where rings (which RDKit finds in the order of the atoms) could be chosen otherwise. LLMF_ATOM_CODES numbers an atom: element, formal charge, hydrogens (all, also implicit),
  * neighbours, aromatic, hybridisation (0 other, 1 sp, 2 sp2, 3 sp3, 4 sp3d, 5 sp3d2), rings (a set: bit k for a ring of
  * k + 3 atoms, bit 6 for one of 9 and more), CIP label (0 none, 1 R, 2 S, 3 a stereocentre without one).
  * LLMF_BOND_CODES numbers a bond: its two atoms (ascending), type (0 single, 1 double, 2 triple, 3 aromatic, 4 other), conjugated,

@@ -100,8 +100,8 @@ public readonly record struct Bond(int First, int Second, BondType Type, bool Is
 }
 
 /// <summary>
-/// A molecule as atoms and bonds, hydrogens implicit. The atoms stand in the order of the canonical SMILES, the bonds in that of their atoms, so the
-/// graph is the same however the molecule was written. Kept as small numbers: a training split holds millions of atoms.
+/// A molecule as atoms and bonds, hydrogens implicit. It is the graph of the canonical SMILES, atoms in its order and bonds in that of their atoms, so
+/// it is the same however the molecule was written. Kept as small numbers: a training split holds millions of atoms.
 /// </summary>
 public sealed class MolecularGraph
 {

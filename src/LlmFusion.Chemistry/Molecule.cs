@@ -80,6 +80,13 @@ public sealed class Molecule : IDisposable
     /// <summary>The canonical SMILES without stereochemistry and isotopes: equal for stereo-isomers.</summary>
     public string CanonicalSmilesWithoutStereo => Smiles(stereo: false);
 
+    /// <summary>What is the same for stereo-isomers, and for however a molecule is written: <see cref="CanonicalSmilesWithoutStereo"/> of a SMILES; null where RDKit refuses it.</summary>
+    public static string? WithoutStereo(string smiles)
+    {
+        if (!TryParse(smiles, out Molecule? molecule, out _)) return null;
+        using (molecule) return molecule.CanonicalSmilesWithoutStereo;
+    }
+
     private unsafe string Smiles(bool stereo)
     {
         RdkitNative.Check(RdkitNative.Smiles(handle, stereo ? 1 : 0, out byte* text, out nuint length), "canonical SMILES");

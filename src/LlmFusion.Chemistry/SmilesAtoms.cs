@@ -3,7 +3,7 @@ namespace LlmFusion.Chemistry;
 /// <summary>The heavy atoms of a molecule, counted in its SMILES: no call to RDKit is needed.</summary>
 public static class SmilesAtoms
 {
-    /// <summary>The element symbol of each heavy atom in the order of the SMILES; <c>*</c> for a dummy atom. Hydrogen atoms, also isotopes, are passed over.</summary>
+    /// <summary>The element symbol of each heavy atom in the order of the SMILES; <c>*</c> for a dummy atom, <c>#34</c> where it is written so. Hydrogen atoms, also isotopes, are passed over.</summary>
     /// <param name="smiles">A SMILES that RDKit reads; what stands behind a blank (a name, an extension) is not looked at.</param>
     public static IEnumerable<string> HeavyAtoms(string smiles)
     {
@@ -41,6 +41,13 @@ public static class SmilesAtoms
         int at = 0;
         while (at < atom.Length && char.IsAsciiDigit(atom[at])) at++;
         if (at < atom.Length && atom[at] == '*') return "*";
+        if (at < atom.Length && atom[at] == '#') // an atomic number in the symbol's place, by RDKit's grammar
+        {
+            int end = at + 1;
+            while (end < atom.Length && char.IsAsciiDigit(atom[end])) end++;
+            return atom[at..end] is "#1" ? "H" : atom[at..end].ToString();
+        }
+
         if (at >= atom.Length || !char.IsAsciiLetter(atom[at])) return "";
         // An aromatic atom of one letter (n) is followed by H of two; an element's second letter is lower-case.
         int length = at + 1 < atom.Length && char.IsAsciiLetterLower(atom[at + 1]) ? 2 : 1;

@@ -31,7 +31,7 @@ public static class Architectures
     public static IReadOnlyList<string> Encoders { get; } = ["gpt2", "roberta", "bart", "llama", "granite"];
 
     /// <summary>Every model_type that can be the fusing language model.</summary>
-    public static IReadOnlyList<string> LanguageModels { get; } = ["gpt2", "llama", "granite"];
+    public static IReadOnlyList<string> LanguageModels { get; } = ["gpt2", "llama", "granite", MeanMlpConfig.ModelType];
 
     /// <summary>A new model.</summary>
     /// <param name="config">A parsed config.json.</param>
@@ -41,6 +41,7 @@ public static class Architectures
     {
         "roberta" => new Roberta(RobertaConfig.From(config), withPooler: false, withLanguageHead: false, initialize),
         "bart" => new BartEncoder(BartConfig.From(config), ownTokens: true, initialize),
+        MeanMlpConfig.ModelType => throw new CheckpointException($"config.json: model_type is '{MeanMlpConfig.ModelType}', which reads no tokens; an encoder is one of {string.Join(", ", Encoders)}"),
         _ => NewLanguageModel(config, tokenEmbedding: true, initialize),
     };
 
@@ -54,6 +55,7 @@ public static class Architectures
         "gpt2" => new Gpt2(Gpt2Config.From(config), tokenEmbedding, initialize),
         "llama" => new Llama(LlamaConfig.From(config), tokenEmbedding, languageHead: false, initialize),
         "granite" => new Granite(GraniteConfig.From(config), tokenEmbedding, languageHead: false, initialize),
+        MeanMlpConfig.ModelType => new MeanMlp(MeanMlpConfig.From(config), initialize),
         _ => throw NoLanguageModel(config),
     };
 
@@ -97,6 +99,9 @@ public static class Architectures
                 BartConfig bart = BartConfig.From(config);
                 return new TransformerShape(type, bart.Width, bart.EncoderLayers, bart.VocabSize, bart.Positions,
                     Weights(bart.EncoderLayers, bart.Width, 4.0 * bart.Width, 2.0 * bart.EncoderInner, bart.Positions));
+            case MeanMlpConfig.ModelType:
+                MeanMlpConfig mlp = MeanMlpConfig.From(config);
+                return new TransformerShape(type, mlp.Width, mlp.Layers, 1, int.MaxValue, Weights(mlp.Layers, mlp.Width, 0, 2.0 * mlp.Inner, 0));
             default:
                 LlamaConfig llama = type == "llama" ? LlamaConfig.From(config) : GraniteConfig.From(config).Llama;
                 return new TransformerShape(type, llama.Width, llama.Layers, llama.VocabSize, llama.Positions,
@@ -122,7 +127,7 @@ public static class Architectures
     {
         string? type = config.ValueKind == JsonValueKind.Object && config.TryGetProperty("model_type", out JsonElement value)
             && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-        return type is not null && Encoders.Contains(type) ? type
+        return type is not null && (Encoders.Contains(type) || type == MeanMlpConfig.ModelType) ? type
             : throw new CheckpointException($"config.json: model_type is {(type is null ? "missing" : $"'{type}'")}, known are {string.Join(", ", Encoders)}");
     }
 

@@ -62,6 +62,26 @@ public class MolecularGraphTests
         }
     }
 
+    // Cages, where the smallest set of rings is not the only one.
+    [Theory]
+    [InlineData("C1C2CC3CC1CC(C2)C3")]
+    [InlineData("C12C3C4C1C5C2C3C45")]
+    [InlineData("C1CC2CCC1C2")]
+    [InlineData("OC12CC3C1C2N3")]
+    [InlineData("C1C2C3C4C1C2C34")]
+    [InlineData("CC12CC1C1OC21")]
+    public void Nor_do_the_rings_of_cages(string smiles)
+    {
+        using Molecule molecule = Molecule.Parse(smiles);
+        MolecularGraph expected = molecule.Graph();
+        for (ulong seed = 0; seed < 20; seed++)
+        {
+            MolecularGraph graph = Of(molecule.RandomSmiles(seed));
+            Assert.Equal(Atoms(expected), Atoms(graph));
+            Assert.Equal(Bonds(expected), Bonds(graph));
+        }
+    }
+
     [Fact]
     public void A_lone_atom_is_a_graph_without_bonds()
     {

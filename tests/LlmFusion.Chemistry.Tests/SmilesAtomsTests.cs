@@ -15,6 +15,7 @@ public class SmilesAtomsTests
     [InlineData("[Cl-].[cH-]1cccc1", "Cl C C C C C")]
     [InlineData("B(O)I", "B O I")]
     [InlineData("[H]OC |$;Si$| Nina", "O C")]
+    [InlineData("C[#34]C[#1]", "C #34 C")]
     public void Heavy_atoms_are_those_of_the_molecule(string smiles, string elements) =>
         Assert.Equal(elements, string.Join(' ', SmilesAtoms.HeavyAtoms(smiles)));
 }

@@ -99,6 +99,7 @@ internal static class TrainCommand
             Add<string>("--weight-column", "Column with a weight of each training and validation row, from 0 on (else all weigh the same)", (c, v) => c with { WeightColumn = v });
             AddList("--units", "Units of targets for display, for instance gap=eV,logs=log(mol/L)", (c, v) => c with { Units = v.Select(u => u.Split('=', 2)).ToDictionary(u => u[0], u => u.Length > 1 ? u[1] : throw new ArgumentException($"--units: got {u[0]}, expected NAME=UNIT")) });
             Add<bool>("--skip-bad-rows", "Leave out rows that cannot be read instead of refusing the file", (c, v) => c with { SkipBadRows = v });
+            Add<int>("--train-rows", "Take only so many training rows, a random part that --split-seed decides (else all)", (c, v) => c with { TrainRows = v });
             Add<double>("--calibration-fraction", "Share of the validation split to leave alone, for prediction intervals (models release), for instance 0.5", (c, v) => c with { CalibrationFraction = v });
             AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint, graph", (c, v) => c with { Modalities = [.. v] });
             AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
@@ -111,6 +112,7 @@ internal static class TrainCommand
             Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } });
             Add<int>("--fingerprint-size", "Length of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Size = v } });
             Add<string>("--smiles-form", "Spelling that the sequence modalities read: canonical or as-given", (c, v) => c with { SmilesForm = Choice(v, ("canonical", SmilesForm.Canonical), ("as-given", SmilesForm.AsGiven)) });
+            Add<string>("--fusion", "What fuses: language-model, or mean-mlp (the mean of the modality tokens and an MLP with as many weights, to compare with)", (c, v) => c with { Fusion = Choice(v, ("language-model", FusionKind.LanguageModel), ("mean-mlp", FusionKind.MeanMlp)) });
             Add<string>("--graph-tokens", "What the language model reads of the graph: pooled (one token) or atoms (one for each atom)", (c, v) => c with { GraphTokens = Choice(v, ("pooled", GraphTokens.Pooled), ("atoms", GraphTokens.Atoms)) });
             Add<int>("--graph-width", "Width of the graph encoder (else half that of --size)", (c, v) => c with { GraphWidth = v });
             Add<int>("--graph-layers", "Layers of the graph encoder (else as --size has them)", (c, v) => c with { GraphLayers = v });

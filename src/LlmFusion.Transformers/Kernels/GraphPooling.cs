@@ -30,7 +30,7 @@ internal static class GraphPooling
     internal static Tensor MeanFormula(Tensor nodes, GraphBatch graphs)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor sums = zeros(graphs.Count, nodes.shape[1], device: nodes.device).index_add(0, graphs.GraphOfNode(), nodes, 1);
+        Tensor sums = zeros(graphs.Count, nodes.shape[1], dtype: nodes.dtype, device: nodes.device).index_add(0, graphs.GraphOfNode(), nodes, 1);
         return (sums / graphs.Sizes().unsqueeze(1)).MoveToOuterDisposeScope();
     }
 
@@ -38,7 +38,7 @@ internal static class GraphPooling
     {
         using DisposeScope scope = NewDisposeScope();
         (Tensor places, _) = graphs.PlacesInTable(graphs.Longest);
-        Tensor table = full([graphs.Count * (long)graphs.Longest, nodes.shape[1]], float.NegativeInfinity, device: nodes.device).index_copy(0, places, nodes);
+        Tensor table = full([graphs.Count * (long)graphs.Longest, nodes.shape[1]], float.NegativeInfinity, dtype: nodes.dtype, device: nodes.device).index_copy(0, places, nodes);
         return table.view(graphs.Count, graphs.Longest, -1).amax([1]).MoveToOuterDisposeScope();
     }
 

@@ -27,20 +27,17 @@ public static class CalibrationSplit
 
     /// <summary>The data set without the rows of its validation split that belong to calibration; its hash is then another.</summary>
     public static DataSplits HoldOut(DataSplits splits, double fraction) => fraction <= 0 ? splits
-        : DataSplits.Of($"{splits.Name}, {fraction:0.##} of the validation split left for calibration", splits.Targets, splits.Train, Of(splits.Valid, fraction).Tuning, splits.Test, splits.Refused);
+        : splits.With($"{splits.Name}, {fraction:0.##} of the validation split left for calibration", splits.Train, Of(splits.Valid, fraction).Tuning);
 
     /// <summary>A number from 0 up to 1 that depends on the molecule alone, stereochemistry ignored.</summary>
+    /// <param name="purpose">For each purpose another number: a choice made by one must say nothing of a choice made by the other.</param>
     /// <param name="stereoFree">Its canonical SMILES without stereochemistry.</param>
-    internal static double Place(string stereoFree)
+    internal static double Place(string purpose, string stereoFree)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(Encoding.UTF8.GetBytes("calibration\n" + stereoFree), hash);
+        SHA256.HashData(Encoding.UTF8.GetBytes(purpose + "\n" + stereoFree), hash);
         return (BinaryPrimitives.ReadUInt64LittleEndian(hash) >> 11) * Math.ScaleB(1, -53);
     }
 
-    private static bool Calibrates(string smiles, double fraction)
-    {
-        if (!Molecule.TryParse(smiles, out Molecule? molecule, out _)) return false;
-        using (molecule) return Place(molecule.CanonicalSmilesWithoutStereo) < fraction;
-    }
+    private static bool Calibrates(string smiles, double fraction) => Molecule.WithoutStereo(smiles) is { } key && Place("calibration", key) < fraction;
 }

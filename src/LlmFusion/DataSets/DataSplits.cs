@@ -58,6 +58,9 @@ public sealed record DataSplits(
         return new DataSplits(parts[0], parts[1], parts[2], name, targets, Convert.ToHexStringLower(hash.GetHashAndReset())) { Refused = bad };
     }
 
+    /// <summary>The same data set with other training and validation rows, and their hash.</summary>
+    internal DataSplits With(string name, IEnumerable<DataRow> train, IEnumerable<DataRow> valid) => Of(name, Targets, train, valid, Test, Refused) with { HeldOut = HeldOut };
+
     /// <summary>Writes the three parts as train, valid and test, with the columns that the rows came with; all three or none.</summary>
     /// <param name="folder">The folder, made where it is missing.</param>
     /// <param name="extension">csv, tsv, csv.gz, tsv.gz or parquet; null for that of the rows' own file, csv where it cannot be written.</param>

@@ -49,13 +49,22 @@ public static class JointData
     {
         targets ??= [.. sets.SelectMany(s => s.Targets).Distinct()];
         DataSplits[] widened = [.. sets.Select(set => Widen(set, targets))];
-        DataRow[] train = [.. widened.SelectMany(s => s.Train)], valid = [.. widened.SelectMany(s => s.Valid)], test = [.. widened.SelectMany(s => s.Test)];
-        HashSet<string> heldOut = excludeHeldOut ? [.. Keys([.. valid, .. test]).OfType<string>()] : [];
-        bool[] isHeldOut = excludeHeldOut ? [.. Keys(train).Select(key => key is not null && heldOut.Contains(key))] : new bool[train.Length];
-        return DataSplits.Of(string.Join(" + ", sets.Select(s => s.Name)), targets, train.Where((_, n) => !isHeldOut[n]), valid, test, widened.SelectMany(s => s.Refused)) with
+        if (excludeHeldOut) widened = WithoutHeldOut(widened);
+        return DataSplits.Of(string.Join(" + ", sets.Select(s => s.Name)), targets, widened.SelectMany(s => s.Train), widened.SelectMany(s => s.Valid), widened.SelectMany(s => s.Test), widened.SelectMany(s => s.Refused)) with
         {
-            HeldOut = [.. train.Where((_, n) => isHeldOut[n])],
+            HeldOut = [.. widened.SelectMany(s => s.HeldOut)],
         };
+    }
+
+    /// <summary>The same sets, without the training molecules that stand in validation or test of any of them.</summary>
+    public static DataSplits[] WithoutHeldOut(IReadOnlyList<DataSplits> sets)
+    {
+        HashSet<string> heldOut = [.. Keys([.. sets.SelectMany(s => s.Valid.Concat(s.Test))]).OfType<string>()];
+        return [.. sets.Select(set =>
+        {
+            bool[] isHeldOut = [.. Keys(set.Train).Select(key => key is not null && heldOut.Contains(key))];
+            return set.With(set.Name, set.Train.Where((_, n) => !isHeldOut[n]), set.Valid) with { HeldOut = [.. set.HeldOut, .. set.Train.Where((_, n) => isHeldOut[n])] };
+        })];
     }
 
     /// <summary>The same rows with a value for each of <paramref name="targets"/>, NaN for those that the data set does not have.</summary>
@@ -80,9 +89,5 @@ public static class JointData
     }
 
     /// <summary>Canonical SMILES without stereochemistry, on all cores; null where RDKit refuses the molecule, which is reported when it is represented.</summary>
-    private static IEnumerable<string?> Keys(IReadOnlyList<DataRow> rows) => MoleculeBatch.Select(rows, row =>
-    {
-        if (!Molecule.TryParse(row.Smiles, out Molecule? molecule, out _)) return null;
-        using (molecule) return molecule.CanonicalSmilesWithoutStereo;
-    });
+    private static IEnumerable<string?> Keys(IReadOnlyList<DataRow> rows) => MoleculeBatch.Select(rows, row => Molecule.WithoutStereo(row.Smiles));
 }

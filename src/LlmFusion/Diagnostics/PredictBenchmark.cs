@@ -87,8 +87,9 @@ public static class PredictBenchmark
             foreach ((Modality modality, ModalityInput? input) in fusion.Config.Modalities.Zip(inputs.ByModality))
             {
                 if (input is null) continue;
-                tokens++;
-                flops += inFusion[modality];
+                int own = input is ModalityInput.Graph { Of: var atoms } && fusion.Config.GraphTokens == GraphTokens.Atoms ? atoms.AtomCount : 1;
+                tokens += own;
+                flops += own * inFusion[modality];
                 if (input is ModalityInput.Graph graph) flops += model.Network.Graph!.Flops(GraphFeatures.Batch([graph.Of], CPU));
                 if (encoders.TryGetValue(modality, out Func<int, double>? encode)) flops += encode(input is ModalityInput.Tokens { Ids: var ids } ? ids.Length : model.Inputs.Frozen[modality].Tokenize(of.SequenceOf(modality)!).Ids.Length);
             }

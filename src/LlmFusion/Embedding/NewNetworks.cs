@@ -70,6 +70,12 @@ public static class NewNetworks
     /// <param name="layers">Rounds of messages.</param>
     public static GraphNetworkConfig Graph(int width, int layers) => new() { Features = GraphFeatures.Count, Relations = GraphFeatures.Relations, Width = width, Layers = layers };
 
+    /// <summary>config.json of a mean with an MLP that has the weights of the GPT-2 of a preset's size.</summary>
+    /// <param name="size">Layers and width.</param>
+    /// <param name="dropout">Dropout probability.</param>
+    public static JsonObject MeanMlp(SizePreset size, double dropout) =>
+        new MeanMlpConfig { Width = size.Width, Layers = size.BackboneLayers, Inner = 6 * size.Width, Dropout = dropout }.ToJson();
+
     /// <summary>config.json of a GPT-2 of a preset's size.</summary>
     /// <param name="size">Layers, width and heads.</param>
     /// <param name="positions">Rows of the position table.</param>

@@ -47,14 +47,8 @@ public static class Evaluator
     /// <summary>The rows whose molecule does not stand in <paramref name="train"/>, stereochemistry ignored; rows that cannot be parsed stay.</summary>
     public static IReadOnlyList<DataRow> WithoutStereoTwins(IReadOnlyList<DataRow> rows, IReadOnlyList<DataRow> train)
     {
-        HashSet<string> known = [.. MoleculeBatch.Select(train, StereoFree).OfType<string>()];
-        return [.. rows.Zip(MoleculeBatch.Select(rows, StereoFree)).Where(r => r.Second is null || !known.Contains(r.Second)).Select(r => r.First)];
-
-        static string? StereoFree(DataRow row)
-        {
-            if (!Molecule.TryParse(row.Smiles, out Molecule? molecule, out _)) return null;
-            using (molecule) return molecule.CanonicalSmilesWithoutStereo;
-        }
+        HashSet<string> known = [.. MoleculeBatch.Select(train, row => Molecule.WithoutStereo(row.Smiles)).OfType<string>()];
+        return [.. rows.Zip(MoleculeBatch.Select(rows, row => Molecule.WithoutStereo(row.Smiles))).Where(r => r.Second is null || !known.Contains(r.Second)).Select(r => r.First)];
     }
 
     private static string[] InCommon(Predictor predictor, Func<string, bool> has, string data)

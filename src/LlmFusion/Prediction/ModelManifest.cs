@@ -76,7 +76,7 @@ public sealed record ModelManifest
     public ReleaseEntry? Release { get; init; }
 
     /// <summary>The layout that a program must know to read this manifest rightly: 4 with float16 weights or graphs, 3 with adapters, trained pretrained encoders, or logarithms.</summary>
-    internal int FormatNeeded() => Release is not null || Modalities.Any(m => m.Name == Modality.Graph.Name) ? 4
+    internal int FormatNeeded() => Release is not null || Modalities.Any(m => m.Modality() == Modality.Graph) ? 4
         : Adapter is not null || Modalities.Any(m => m.Tuned is not null) || Targets.Any(t => t.Scaling == ScalingKind.Log) ? 3 : FirstFormat;
 
     internal static readonly JsonSerializerOptions Json = new()

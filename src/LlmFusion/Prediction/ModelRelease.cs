@@ -30,7 +30,7 @@ public sealed record ReleaseOptions
 /// </summary>
 public static class ModelRelease
 {
-    private const string TestPart = "test", AlonePart = "test without stereo twins";
+    private const string TestPart = Parts.Test, AlonePart = "test without stereo twins";
 
     /// <summary>Data that the model was trained on, and which of its targets it has.</summary>
     private sealed record Source(string Name, DataSplits Splits, IReadOnlyList<DataRow> Calibration, IReadOnlyList<string> Targets);
@@ -53,7 +53,7 @@ public static class ModelRelease
         if (trained.Release is not null) throw new ModelFolderException(folder, "is a released model already, expected the output folder of a training run");
         RunConfig config = RunConfig.Load(Path.Combine(folder, TrainingRun.ConfigFile));
         // Data sets that were joined for training have a domain each.
-        IReadOnlyList<Source> sources = SourcesOf(trained, config, options.Data.Count > 0 ? options.Data : config.Data?.Split('+') ?? []);
+        IReadOnlyList<Source> sources = SourcesOf(trained, config, options.Data.Count > 0 ? options.Data : config.DataNames());
         string part = output + ".part";
         if (Directory.Exists(part)) Directory.Delete(part, recursive: true);
         progress?.Invoke("rounding the weights");
@@ -79,7 +79,7 @@ public static class ModelRelease
             release = release with { Intervals = [.. sets.Select(set => Calibrate(model, set, sources, options.Device, progress, cancellation))] };
         manifest = Rewrite(part, manifest, release);
         using (TrainedModel model = TrainedModel.Load(part, options.Sources))
-            release = release with { Test = [.. sources.SelectMany(source => Measure(model, sets, source, options.Device, progress, cancellation))] };
+            release = release with { Test = [.. sources.SelectMany(source => Measure(model, sets, source, [.. sources.SelectMany(s => s.Splits.Train)], options.Device, progress, cancellation))] };
         manifest = Rewrite(part, manifest with { Metrics = Beside(manifest, release, sources) }, release);
         AtomicFile.Write(Path.Combine(part, "README.md"), ReleaseCard.Of(options.Name, manifest, config));
         if (Directory.Exists(output)) Directory.Delete(output);
@@ -99,8 +99,11 @@ public static class ModelRelease
 
     private static IReadOnlyList<Source> SourcesOf(ModelManifest manifest, RunConfig config, IReadOnlyList<string> names)
     {
-        IReadOnlyList<DataSplits> data = names.Count == 0 ? [RunData.Open(config with { CalibrationFraction = 0 })]
+        bool several = names.Count > 1;
+        if (several && config.TrainRows is not null) throw new ArgumentException($"train_rows: got {config.TrainRows} of several data sets, of which it is not known how many are whose; expected all rows");
+        IReadOnlyList<DataSplits> data = names.SequenceEqual(config.DataNames()) && !several ? [RunData.Open(config with { CalibrationFraction = 0 })]
             : [.. names.Select(name => Catalog.Open(name, new CatalogOptions { Targets = [.. Catalog.Find(name).Targets.Where(t => manifest.Targets.Any(m => m.Name == t))] }))];
+        if (several && config.ExcludeHeldOut) data = JointData.WithoutHeldOut(data);
         double fraction = config.CalibrationFraction > 0 ? config.CalibrationFraction : CalibrationSplit.DefaultFraction;
         return [.. data.Select(d => new Source(d.Name, d, CalibrationSplit.Of(d.Valid, fraction).Calibration, d.Targets))];
     }
@@ -151,17 +154,16 @@ public static class ModelRelease
         Dictionary<string, (List<SpreadFeatures> Features, List<double> Errors)> known = model.Manifest!.Targets.ToDictionary(t => t.Name, _ => (new List<SpreadFeatures>(), new List<double>()));
         foreach (Source source in sources)
         {
-            IReadOnlyList<DataRow> rows = [.. source.Calibration.Where(row => GivesAll(row, set))];
-            foreach (RowPrediction prediction in predictor.Predict(rows, cancellation))
+            foreach (RowPrediction prediction in predictor.Predict(source.Calibration, cancellation))
             {
-                if (prediction.Values is null) continue;
+                if (prediction.Values is not { } values || !IsFrom(prediction, set)) continue;
                 for (int t = 0; t < source.Targets.Count; t++)
                 {
                     float truth = prediction.Row.Sample!.Targets[t];
                     if (float.IsNaN(truth)) continue;
                     int place = predictor.Targets.Index().First(target => target.Item.Name == source.Targets[t]).Index;
                     known[source.Targets[t]].Features.Add(predictor.FeaturesOf(prediction, place));
-                    known[source.Targets[t]].Errors.Add(Math.Abs(model.Scaler.Scale(truth, place) - model.Scaler.Scale(prediction.Values[place], place)));
+                    known[source.Targets[t]].Errors.Add(Math.Abs(model.Scaler.Scale(truth, place) - model.Scaler.Scale(values[place], place)));
                 }
             }
         }
@@ -169,24 +171,20 @@ public static class ModelRelease
         return new IntervalSet([.. set.Select(m => m.Name)], [.. known.Select(k => ConformalCalibration.Calibrate(k.Key, k.Value.Features, k.Value.Errors)).OfType<IntervalEntry>()]);
     }
 
-    /// <summary>Whether the user's own part of the modalities is there: of it alone the intervals of the set are meant.</summary>
-    private static bool GivesAll(DataRow row, IReadOnlyList<Modality> set) => set.All(m => m.Kind switch
-    {
-        ModalityKind.Text => !string.IsNullOrWhiteSpace(row.Sample!.Text),
-        _ => m.IsComputed || m.Kind == ModalityKind.Columns,
-    });
+    /// <summary>Whether a molecule was predicted from all of a set's modalities: of these alone the intervals of the set are meant.</summary>
+    private static bool IsFrom(RowPrediction prediction, IReadOnlyList<Modality> set) => prediction.Given is { } given && given.SequenceEqual(set.Select(m => m.Name));
 
-    private static IEnumerable<ReleaseMetrics> Measure(TrainedModel model, IReadOnlyList<IReadOnlyList<Modality>> sets, Source source, string device, Action<string>? progress, CancellationToken cancellation)
+    private static IEnumerable<ReleaseMetrics> Measure(TrainedModel model, IReadOnlyList<IReadOnlyList<Modality>> sets, Source source, IReadOnlyList<DataRow> train, string device, Action<string>? progress, CancellationToken cancellation)
     {
         if (source.Splits.Test.Count == 0) yield break;
-        HashSet<DataRow> alone = new(Evaluator.WithoutStereoTwins(source.Splits.Test, source.Splits.Train), ReferenceEqualityComparer.Instance);
+        HashSet<DataRow> alone = new(Evaluator.WithoutStereoTwins(source.Splits.Test, train), ReferenceEqualityComparer.Instance);
         foreach (IReadOnlyList<Modality> set in sets)
         {
-            // Where no molecule has a text, all modalities are no more than those that follow from a SMILES.
-            if (sets.Count > 1 && set.Any(m => !m.IsComputed) && !source.Splits.Test.Any(row => GivesAll(row, set))) continue;
             progress?.Invoke($"measuring on {source.Name} from {string.Join(", ", set)}");
             Predictor predictor = new(model, device, modalities: set);
-            RowPrediction[] predictions = [.. predictor.Predict(source.Splits.Test, cancellation)];
+            // A molecule without its text counts with those modalities that follow from a SMILES.
+            RowPrediction[] predictions = [.. predictor.Predict(source.Splits.Test, cancellation).Where(p => p.Values is null || IsFrom(p, set))];
+            if (predictions.All(p => p.Values is null)) continue;
             foreach ((string part, IEnumerable<RowPrediction> rows) in new[] { (TestPart, predictions), (AlonePart, predictions.Where(p => alone.Contains(p.Row))) })
             {
                 if (part == AlonePart && alone.Count == source.Splits.Test.Count) continue;

@@ -31,6 +31,9 @@ public sealed record RowPrediction(DataRow Row, float[]? Values, RowError? Error
     /// <summary>The data sets whose training molecules it is unlike; null where the row was refused, or the model does not know.</summary>
     public IReadOnlyList<OutsideDomain>? Outside { get; init; }
 
+    /// <summary>Names of the modalities that were given for it, in stack order; null where the row was refused.</summary>
+    internal IReadOnlyList<string>? Given { get; init; }
+
     /// <summary>How like the training molecules it is; null where the row was refused, or the model does not know.</summary>
     internal Likeness? Likeness { get; init; }
 }
@@ -149,8 +152,9 @@ public sealed class Predictor
                 }
 
                 float[] predicted = values[nextValue++];
+                string[] given = [.. Modalities.Where(m => m.IsComputed || of.Has(m)).Select(m => m.Name)];
                 yield return predicted.All(float.IsFinite)
-                    ? new RowPrediction(row, predicted, null) { Intervals = IntervalsOf(of, predicted, likeness), Outside = OutsideOf(likeness), Likeness = likeness }
+                    ? new RowPrediction(row, predicted, null) { Intervals = IntervalsOf(given, predicted, likeness), Outside = OutsideOf(likeness), Likeness = likeness, Given = given }
                     : new RowPrediction(row, null, row.Refuse(null, "a prediction that is no finite number", "a finite one").Error);
             }
         }
@@ -174,9 +178,9 @@ public sealed class Predictor
     }
 
     /// <summary>Of the set of modalities that was calibrated: those asked for, without what the user would have had to give for this molecule and did not.</summary>
-    private PredictionInterval?[]? IntervalsOf(Representations of, float[] values, Likeness? likeness)
+    private PredictionInterval?[]? IntervalsOf(string[] given, float[] values, Likeness? likeness)
     {
-        if (_model.Manifest!.Release?.Find([.. Modalities.Where(m => m.IsComputed || of.Has(m)).Select(m => m.Name)]) is not { } set) return null;
+        if (_model.Manifest!.Release?.Find(given) is not { } set) return null;
         return [.. Targets.Select((target, t) => set.Targets.FirstOrDefault(e => e.Target == target.Name) is { } entry ? Interval(entry, t) : (PredictionInterval?)null)];
 
         PredictionInterval Interval(IntervalEntry entry, int t)

@@ -39,6 +39,7 @@ public static class ReleaseCard
         card.AppendLine(Invariant, $"| command | `./llmfusion train --config {TrainingRun.ConfigFile} -o DIR`, then `./llmfusion models release DIR -o MODEL` |");
         card.AppendLine(Invariant, $"| network | {(config.Backbone is { } backbone ? $"backbone {backbone}" : $"size {config.Size}")}, {manifest.Training.Parameters:N0} trained parameters, stored as float16 |");
         card.AppendLine(Invariant, $"| time | {manifest.Training.Seconds / 3600:F1} hours, {manifest.Training.Epochs} epochs, the best was {manifest.Training.BestEpoch}{(manifest.Environment is { } e ? $"; {e.Threads} threads on {e.Processor}" : "")} |");
+        if (manifest.Initial is { } initial) card.AppendLine(Invariant, $"| began from | {initial.Name}, weights of sha256 {initial.WeightsSha256}, whose training is not in this time |");
         card.AppendLine(Invariant, $"| seed | {manifest.Training.Seed} |");
         card.AppendLine(Invariant, $"| split | sha256 {manifest.Data.SplitSha256} |").AppendLine();
     }

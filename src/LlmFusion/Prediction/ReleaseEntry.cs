@@ -27,6 +27,19 @@ public sealed record ReleaseEntry
     /// <summary>Errors and coverage on test molecules, by data set, set of modalities and target.</summary>
     public required IReadOnlyList<ReleaseMetrics> Test { get; init; }
 
+    /// <summary>Fails where what was read from a file cannot be a release: of lists JSON's reader lets any element be null.</summary>
+    internal void Check()
+    {
+        if (Domains.Any(d => d is null) || Intervals.Any(set => set?.Targets is null || set.Modalities is null || set.Targets.Any(t => t is null)))
+            throw new InvalidDataException("release: got null among its intervals or domains, expected entries");
+        foreach (IntervalEntry entry in Intervals.SelectMany(set => set.Targets))
+        {
+            if (!(entry.Quantile >= 0)) throw new InvalidDataException($"interval of {entry.Target}: got the quantile {entry.Quantile}, expected 0 or more");
+            if (entry.Spread is not null && Domains.Count == 0) throw new InvalidDataException($"interval of {entry.Target}: has a spread, which needs a domain, got none");
+            entry.Spread?.Check();
+        }
+    }
+
     /// <summary>The intervals of a set of modalities; null where none were calibrated with just these.</summary>
     /// <param name="modalities">Names in stack order.</param>
     public IntervalSet? Find(IReadOnlyList<string> modalities) => Intervals.FirstOrDefault(set => set.Modalities.SequenceEqual(modalities));

@@ -105,7 +105,7 @@ public sealed class TrainedModel : IDisposable
 
             Dictionary<Modality, SequenceEncoder> encoders = trained.ToDictionary(t => t.Key, t => new SequenceEncoder(Architectures.New(t.Value.Config, initialize: false), NewNetworks.Pooling(t.Key)));
             foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
-            ModalityEntry? graph = manifest.Modalities.FirstOrDefault(m => m.Name == Modality.Graph.Name);
+            ModalityEntry? graph = manifest.Modalities.FirstOrDefault(m => m.Modality() == Modality.Graph);
             PropertyModel network = Build(encoders, graph is null ? null : NewGraph(Inside(folder, graph.Encoder)), inputs,
                 Architectures.NewLanguageModel(backbone, initialize: false), manifest.Positions, manifest.ModalityEncoding, manifest.GraphTokens, manifest.Targets.Count);
             Load(network.Fusion, Path.Combine(folder, WeightsFile), manifest.WeightsSha256);
@@ -272,7 +272,7 @@ public sealed class TrainedModel : IDisposable
     private static IReadOnlyList<TrainingDomain> LoadDomains(string folder, ReleaseEntry? release)
     {
         if (release is null) return [];
-        foreach (IntervalEntry entry in release.Intervals.SelectMany(set => set.Targets)) entry.Spread?.Check();
+        release.Check();
         string path = Path.Combine(folder, TrainingDomain.File);
         RequireSame(path, release.DomainSha256);
         return TrainingDomain.Load(path, release.Domains);
@@ -312,6 +312,8 @@ public sealed class TrainedModel : IDisposable
     private static GraphNetwork NewGraph(string folder)
     {
         GraphNetworkConfig config = GraphNetworkConfig.From(Architectures.ReadConfig(folder));
+        if ((config.Features, config.Relations) != (GraphFeatures.Count, GraphFeatures.Relations))
+            throw new InvalidDataException($"{folder}: a graph encoder of {config.Features} node features and {config.Relations} relations, expected {GraphFeatures.Count} and {GraphFeatures.Relations}");
         string weights = Path.Combine(folder, WeightsFile);
         long held = Safetensors.ReadHeader(weights).Entries.Sum(entry => entry.Shape.Aggregate(1L, (count, size) => count * size));
         if (config.Parameters != held) throw new InvalidDataException($"{weights}: holds {held} numbers, expected {config.Parameters} for its config.json");

@@ -133,7 +133,7 @@ public sealed class TrainingDomain
     private static (MoleculeFacts Facts, double Place)? FactsOf(DataRow row)
     {
         if (!Molecule.TryParse(row.Smiles, out Molecule? molecule, out _)) return null;
-        using (molecule) return (MoleculeFacts.Of(molecule, row.Smiles), CalibrationSplit.Place(molecule.CanonicalSmilesWithoutStereo));
+        using (molecule) return (MoleculeFacts.Of(molecule, row.Smiles), CalibrationSplit.Place("domain", molecule.CanonicalSmilesWithoutStereo));
     }
 
     private static int Count(ReadOnlySpan<ulong> words)

@@ -35,6 +35,7 @@ internal static class EncoderFolder
                 weights["pooler.dense.bias"] = zeros(encoder.Width);
                 break;
             case BartEncoder bart:
+                manual_seed(0).Dispose(); // of the decoder, which nobody reads: the file shall not depend on when the run was resumed
                 using (Bart whole = new(bart.Config))
                 {
                     weights = new(Checkpoint.StateOf(whole).ToDictionary(w => w.Key, w => w.Value.detach().clone()));

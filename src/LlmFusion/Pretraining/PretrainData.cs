@@ -33,7 +33,7 @@ public sealed class PretrainData
     public IReadOnlyList<TrainingSequence> OfEpoch(int epoch, CancellationToken cancellation) => Ask(_corpus.Train, epoch, epoch, cancellation);
 
     /// <summary>The held-out sequences: canonical, the same places asked for at every call.</summary>
-    public IReadOnlyList<TrainingSequence> HeldOut(CancellationToken cancellation) => Ask(_corpus.HeldOut, 0, -1, cancellation);
+    public IReadOnlyList<TrainingSequence> HeldOut() => Ask(_corpus.HeldOut, 0, -1, CancellationToken.None);
 
     /// <summary>Makes a batch of training or held-out sequences.</summary>
     /// <param name="sequences">Of <see cref="OfEpoch"/> or <see cref="HeldOut"/>.</param>

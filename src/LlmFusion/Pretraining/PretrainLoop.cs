@@ -25,7 +25,7 @@ internal sealed class PretrainLoop(
         {
             state = TrainEpoch(state, cancellation, out bool ended);
             if (cancellation.IsCancellationRequested) break;
-            state = EndEpoch(state, cancellation);
+            state = EndEpoch(state);
             if (ended) break;
         }
 
@@ -33,10 +33,10 @@ internal sealed class PretrainLoop(
         return state;
     }
 
-    /// <summary>The losses on the held-out part.</summary>
-    public HeldOutLosses Validate(CancellationToken cancellation)
+    /// <summary>The losses on the held-out part: seconds, which a stopped run waits for, so that the epoch is kept.</summary>
+    public HeldOutLosses Validate()
     {
-        IReadOnlyList<TrainingSequence> sequences = data.HeldOut(cancellation);
+        IReadOnlyList<TrainingSequence> sequences = data.HeldOut();
         using IDisposable noGrad = no_grad();
         network.eval();
         double tokens = 0, hits = 0, asked = 0, descriptors = 0;
@@ -104,11 +104,11 @@ internal sealed class PretrainLoop(
         return loss.item<float>();
     }
 
-    private TrainingState EndEpoch(TrainingState state, CancellationToken cancellation)
+    private TrainingState EndEpoch(TrainingState state)
     {
         int epoch = state.Epoch + 1;
         Stopwatch clock = Stopwatch.StartNew();
-        HeldOutLosses heldOut = Validate(cancellation);
+        HeldOutLosses heldOut = Validate();
         double trainLoss = state.LossSum / Math.Max(1, state.Rows);
         EpochRecord record = new(epoch, trainLoss, heldOut.Loss, LearningRateAt(Done(state, Math.Max(1, state.Step), state.History.Sum(h => h.Seconds) + state.Seconds)), state.Seconds + clock.Elapsed.TotalSeconds, state.Rows / Math.Max(1e-9, state.Seconds), []);
         int steps = state.Step;

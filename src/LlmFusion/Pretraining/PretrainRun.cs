@@ -96,7 +96,7 @@ public static class PretrainRun
             WeightsSha256 = EncoderFolder.Write(folder.FullName, encoder.Model, shape, tokenizer),
             Minutes = state.History.Sum(h => h.Seconds) / 60,
             Epochs = state.History,
-            Losses = loop.Validate(cancellation),
+            Losses = loop.Validate(),
             Environment = environment,
         };
         AtomicFile.Write(Path.Combine(folder.FullName, "README.md"), EncoderCard.Of(record));

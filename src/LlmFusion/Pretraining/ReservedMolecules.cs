@@ -38,7 +38,7 @@ public sealed class ReservedMolecules
         ReservedMolecules reserved = new(dataSets);
         int rows = 0;
         IEnumerable<Sample> measured = dataSets.SelectMany(name => Catalog.Rows(name)).Select(row => row.Sample).OfType<Sample>().Where(s => s.Split != Parts.Train);
-        foreach ((string? key, string? text) in MoleculeBatch.Select(measured, s => (KeyOf(s.Smiles), s.Text), ct: cancellation))
+        foreach ((string? key, string? text) in MoleculeBatch.Select(measured, s => (Molecule.WithoutStereo(s.Smiles), s.Text), ct: cancellation))
         {
             if (key is not null) reserved._molecules.Add(key);
             if (text is not null) reserved._texts.Add(text.Trim());
@@ -54,10 +54,4 @@ public sealed class ReservedMolecules
 
     /// <summary>Whether a text is one of them.</summary>
     public bool HoldsText(string text) => _texts.Contains(text.Trim());
-
-    private static string? KeyOf(string smiles)
-    {
-        if (!Molecule.TryParse(smiles, out Molecule? molecule, out _)) return null;
-        using (molecule) return molecule.CanonicalSmilesWithoutStereo;
-    }
 }

@@ -22,6 +22,7 @@ public sealed class LearningRate
             MinimumRate = config.MinimumLearningRate,
         };
         _totalSteps = (long)stepsPerEpoch * config.Epochs;
+        if (config.Schedule == ScheduleKind.OneCycle && _totalSteps < 2) throw new ArgumentException($"schedule one_cycle: got {_totalSteps} step in all, expected at least 2");
         State = new ReduceOnPlateau.State(config.LearningRate);
     }
 

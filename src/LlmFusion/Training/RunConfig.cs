@@ -35,11 +35,21 @@ public enum InitKind
     Random,
 }
 
+/// <summary>What fuses the modality tokens.</summary>
+public enum FusionKind
+{
+    /// <summary>The paper's: a language model at its input embeddings.</summary>
+    LanguageModel,
+
+    /// <summary>Their mean and an MLP with as many weights as the language model of the same size, to see what that is good for.</summary>
+    MeanMlp,
+}
+
 /// <summary>
 /// A whole training run: data, model and optimisation. One YAML or JSON file (<c>--config</c>), written back complete
 /// into the output folder.
 /// </summary>
-public sealed record RunConfig
+public sealed partial record RunConfig
 {
     /// <summary>A built-in data set: <c>demo</c>, <c>qm9</c> or <c>chebi20</c>, or several joined by <c>+</c>; null where files are given.</summary>
     public string? Data { get; init; }
@@ -98,6 +108,9 @@ public sealed record RunConfig
     /// <summary>Leave out rows that cannot be read instead of refusing the file.</summary>
     public bool SkipBadRows { get; init; }
 
+    /// <summary>How many training rows are taken, chosen by <see cref="SplitSeed"/>; null: all.</summary>
+    public int? TrainRows { get; init; }
+
     /// <summary>Share of the validation split, chosen by molecule, that the run leaves alone, for the calibration of prediction intervals (see <see cref="CalibrationSplit"/>).</summary>
     public double CalibrationFraction { get; init; }
 
@@ -133,6 +146,9 @@ public sealed record RunConfig
     /// have. Settings of the architecture are then the model's and must be left out; <see cref="Encoders"/> are for modalities that it does not have.
     /// </summary>
     public string? InitModel { get; init; }
+
+    /// <summary>What fuses the modality tokens; with <see cref="Backbone"/> a language model.</summary>
+    public FusionKind Fusion { get; init; } = FusionKind.LanguageModel;
 
     /// <summary>Whether embeddings of frozen encoders are kept in the store.</summary>
     public bool Store { get; init; } = true;
@@ -337,71 +353,6 @@ public sealed record RunConfig
         }
 
         return choices;
-    }
-
-    /// <summary>Fails where a value is out of range; data columns are checked when the data is read.</summary>
-    /// <exception cref="ArgumentException">What is wrong, what was expected.</exception>
-    public void Check()
-    {
-        static void Require(bool holds, string name, object? got, string expected)
-        {
-            if (!holds) throw new ArgumentException($"{name}: got {got ?? "nothing"}, expected {expected}");
-        }
-
-        IReadOnlyDictionary<Modality, EncoderChoice> encoders = EncoderChoices();
-        if (Backbone is not null)
-            Require(EncoderChoice.Parse(Backbone) is { Pooling: null, MaximumTokens: null, Train: false }, "backbone", Backbone, "a model without pooling, max-tokens and train: it reads one token a modality, and --tune says what of it is trained");
-        _ = SizePreset.Named(Size);
-        Fingerprint.Check();
-        int sources = (Data is null ? 0 : 1) + (File is null ? 0 : 1) + (TrainFile is null ? 0 : 1);
-        Require(sources == 1, "data", $"{sources} sources", "exactly one of a built-in data set, a file, or a training file");
-        Require(TrainFile is null == ValidFile is null, "valid_file", ValidFile, "training and validation file together");
-        Require(Targets.Count > 0 || Data is not null, "targets", "none", "at least one column");
-        Require(SplitFractions.Count == 3 && SplitFractions.All(f => f >= 0) && Math.Abs(SplitFractions.Sum() - 1) < 1e-6, "split_fractions", string.Join(", ", SplitFractions), "three shares that add up to 1");
-        Require(CalibrationFraction is >= 0 and < 1, "calibration_fraction", CalibrationFraction, "0 up to, not including, 1");
-        Require(WeightColumn is null || Data is null, "weight_column", WeightColumn, "none with a built-in data set, which has no weights");
-        Require(!TemplatedTrainText || Data is not null, "templated_train_text", TemplatedTrainText, "it with the built-in data set chebi20 alone");
-        Require(DataRepeats.Count == 0 || DataNames().Count > 1, "data_repeats", string.Join(", ", DataRepeats.Keys), "none where there are not several data sets");
-        foreach ((string name, int times) in DataRepeats) Require(times >= 1, "data_repeats", $"{name}={times}", "whole numbers from 1 on");
-        Require(LoraRank >= 1, "lora_rank", LoraRank, "at least 1");
-        Require(LoraAlpha > 0 && double.IsFinite(LoraAlpha), "lora_alpha", LoraAlpha, "a positive number");
-        Require(LoraDropout is >= 0 and < 1, "lora_dropout", LoraDropout, "0 up to, not including, 1");
-        Require(Tune == TuneMode.Lora || (!LoraMerge && LoraTargets.Count == 0), "lora_merge, lora_targets", Tune, "tune: lora with them");
-        foreach ((string name, double rate) in EncoderLearningRates)
-        {
-            Modality modality = Modality.Parse(name);
-            Require(rate > 0 && double.IsFinite(rate), "encoder_learning_rates", $"{name}={rate}", "positive numbers");
-            Require(modality.Name == name && modality.IsSequence && StackOrder().Contains(modality) && encoders.GetValueOrDefault(modality) is not { Train: false },
-                "encoder_learning_rates", name, "a modality of the run whose encoder is trained along: a new one, or a pretrained one with ,train");
-        }
-
-        Require(StackOrder().Contains(Modality.Graph) || (GraphTokens == GraphTokens.Pooled && GraphWidth is null && GraphLayers is null), "graph_tokens, graph_width, graph_layers", string.Join(", ", StackOrder()), "the modality graph with them");
-        Require(GraphWidth is null or (>= 8 and <= 4096), "graph_width", GraphWidth, "8 to 4096");
-        Require(GraphLayers is null or (>= 1 and <= 64), "graph_layers", GraphLayers, "1 to 64");
-        Require(HuberDelta > 0 && double.IsFinite(HuberDelta), "huber_delta", HuberDelta, "a positive number");
-        foreach ((string name, double weight) in TargetWeights) Require(weight >= 0 && double.IsFinite(weight), "target_weights", $"{name}={weight}", "numbers from 0 on");
-        Require(MaximumTokens is >= 8 and <= 4096, "maximum_tokens", MaximumTokens, "8 to 4096");
-        Require(Dropout is >= 0 and < 1, "dropout", Dropout, "0 up to, not including, 1");
-        Require(ModalityDropout is >= 0 and < 1, "modality_dropout", ModalityDropout, "0 up to, not including, 1");
-        Require(SingleModality is >= 0 and <= 1, "single_modality", SingleModality, "0 to 1");
-        Require(Epochs >= 1, "epochs", Epochs, "at least 1");
-        Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");
-        Require(Accumulate >= 1 && (long)BatchSize * Accumulate <= int.MaxValue, "accumulate", Accumulate, "at least 1");
-        Require(LearningRate > 0, "learning_rate", LearningRate, "a positive number");
-        Require(MinimumLearningRate >= 0 && MinimumLearningRate <= LearningRate, "minimum_learning_rate", MinimumLearningRate, "from 0 to the learning rate");
-        Require(WeightDecay >= 0, "weight_decay", WeightDecay, "0 or more");
-        Require(WarmupSteps >= 0, "warmup_steps", WarmupSteps, "0 or more");
-        Require(OneCycleRise is > 0 and < 1, "one_cycle_rise", OneCycleRise, "between 0 and 1");
-        Require(PlateauFactor is > 0 and < 1, "plateau_factor", PlateauFactor, "between 0 and 1");
-        Require(PlateauPatience >= 0, "plateau_patience", PlateauPatience, "0 or more");
-        Require(PlateauThreshold >= 0 && double.IsFinite(PlateauThreshold), "plateau_threshold", PlateauThreshold, "0 or more");
-        Require(PlateauCooldown >= 0, "plateau_cooldown", PlateauCooldown, "0 or more");
-        Require(EmaDecay is >= 0 and < 1, "ema_decay", EmaDecay, "0 up to, not including, 1");
-        Require(EarlyStopping >= 1, "early_stopping", EarlyStopping, "at least 1");
-        Require(ClipNorm >= 0, "clip_norm", ClipNorm, "0 or more");
-        Require(CheckpointMinutes is >= 0 and < 1e6, "checkpoint_minutes", CheckpointMinutes, "0 or more");
-        Require(Minutes is >= 0 and < 1e6, "minutes", Minutes, "0 or more");
-        Require(Device is "auto" or "cpu" or "cuda", "device", Device, "auto, cpu or cuda");
     }
 
     /// <summary>Reads a YAML or JSON file (JSON is YAML); keys in snake_case, an unknown key is an error.</summary>

@@ -9,13 +9,10 @@ public static class RunData
     /// <exception cref="DataFileException">A file cannot be read as a table of molecules.</exception>
     public static DataSplits Open(RunConfig config)
     {
-        DataSplits splits = CalibrationSplit.HoldOut(OpenSplits(config), config.CalibrationFraction);
+        DataSplits splits = Fewer(CalibrationSplit.HoldOut(OpenSplits(config), config.CalibrationFraction), config);
         ScalingKind[] kinds = [.. splits.Targets.Select(config.ScalingOf)];
-        return !kinds.Contains(ScalingKind.Log) ? splits : DataSplits.Of(splits.Name, splits.Targets,
-            TargetScaler.Positive(splits.Train, splits.Targets, kinds), TargetScaler.Positive(splits.Valid, splits.Targets, kinds), splits.Test, splits.Refused) with
-        {
-            HeldOut = splits.HeldOut,
-        };
+        return !kinds.Contains(ScalingKind.Log) ? splits
+            : splits.With(splits.Name, TargetScaler.Positive(splits.Train, splits.Targets, kinds), TargetScaler.Positive(splits.Valid, splits.Targets, kinds));
     }
 
     private static DataSplits OpenSplits(RunConfig config)
@@ -50,6 +47,15 @@ public static class RunData
             { } method when Splitter.Methods.Contains(method) => Splitter.By(method, rows, fractions, seed),
             _ => throw new ArgumentException($"split: got {config.Split}, expected random, scaffold, grouped or column"),
         };
+    }
+
+    /// <summary>The same with a random part of the training rows, in their order: the seed of the split decides which.</summary>
+    private static DataSplits Fewer(DataSplits splits, RunConfig config)
+    {
+        if (config.TrainRows is not { } count || count >= splits.Train.Count) return splits;
+        int[] order = [.. Enumerable.Range(0, splits.Train.Count)];
+        new SeededShuffle((ulong)config.SplitSeed).Shuffle(order);
+        return splits.With($"{splits.Name}, {count} training rows", order.Take(count).Order().Select(i => splits.Train[i]), splits.Valid);
     }
 
     private static List<DataRow> Read(string path, DataFileOptions options)

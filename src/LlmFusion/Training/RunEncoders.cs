@@ -67,6 +67,7 @@ internal sealed class RunEncoders(RunConfig config, InitialModel? initial, Model
     {
         int positions = config.GraphTokens == GraphTokens.Atoms ? modalities - 1 + config.MaximumTokens : modalities;
         if (initial is not null) return (Architectures.NewLanguageModel(Element(WithDropout(initial.BackboneConfig(positions)))), initial.BackboneSource);
+        if (config.Fusion == FusionKind.MeanMlp) return (Architectures.NewLanguageModel(Element(NewNetworks.MeanMlp(SizePreset.Named(config.Size), config.Dropout))), null);
         if (config.Backbone is not { } name)
             return (Architectures.NewLanguageModel(Element(NewNetworks.Backbone(SizePreset.Named(config.Size), positions, config.Dropout))), null);
         EncoderChoice choice = EncoderChoice.Parse(name);

@@ -76,9 +76,12 @@ public sealed class Trainer
         if (state.Plateau is { } plateau) rate.State = plateau;
         StopReason? reason = null;
         Stopwatch clock = Stopwatch.StartNew();
+        bool stepped = false;
         StopReason? Stop()
         {
-            bool isOver = Time is { } time && clock.Elapsed >= time;
+            // A leg whose time the preparation took does one step all the same: a chain of them must come to an end.
+            bool isOver = stepped && Time is { } time && clock.Elapsed >= time;
+            stepped = true;
             if (!_group.Any(cancellation.IsCancellationRequested || isOver)) return null;
             return _group.Any(cancellation.IsCancellationRequested) ? StopReason.Cancelled : StopReason.TimeOver;
         }

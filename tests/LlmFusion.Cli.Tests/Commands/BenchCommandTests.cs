@@ -33,6 +33,16 @@ public sealed class BenchCommandTests : IDisposable
         Assert.Matches(@"demo\s+20\s+1\s+[\d,]+\s+\d+\.\d\d", cli.Output);
     }
 
+    [Fact]
+    public async Task Graph_measures_training_steps()
+    {
+        Assert.Equal(ExitCode.Done, await cli.Run("bench", "graph", "--batch-size", "4", "--steps", "3", "--json"));
+        using JsonDocument result = JsonDocument.Parse(cli.Output);
+        Assert.Equal((4, 3), (result.RootElement.GetProperty("batch_size").GetInt32(), result.RootElement.GetProperty("steps").GetInt32()));
+        Assert.Equal(4, result.RootElement.GetProperty("molecules_per_second").GetDouble() * result.RootElement.GetProperty("step_seconds").GetDouble(), 1e-6);
+        Assert.InRange(result.RootElement.GetProperty("fraction_of_matmul").GetDouble(), 1e-6, 2);
+    }
+
     [Theory]
     [InlineData("--molecules", "0")]
     [InlineData("--data", "zinc")]

@@ -85,7 +85,7 @@ public sealed class TrainCommandTests : IDisposable
         string root = ReadmeTests.Root();
         string[] page = await File.ReadAllLinesAsync(Path.Combine(root, "docs", "training.md"), TestContext.Current.CancellationToken);
         string[] commands = [.. page.Where(line => line.StartsWith("./llmfusion train ", StringComparison.Ordinal))];
-        Assert.Equal(8, commands.Length);
+        Assert.Equal(9, commands.Length);
         await Run(commands[0].Split(' ', StringSplitOptions.RemoveEmptyEntries));
         string[] table = [.. page.SkipWhile(line => !line.StartsWith("    parameters ", StringComparison.Ordinal)).TakeWhile(line => line.Length > 0).Select(line => line[4..])];
         Assert.Equal("all", table[^1].Split(' ')[0]);

@@ -75,6 +75,17 @@ public sealed class GraphModalityTests : IDisposable
     }
 
     [Fact]
+    public void Without_a_language_model_it_learns_too_and_its_folder_is_read_back()
+    {
+        TrainingSummary summary = TrainingRun.Run(Config(["fingerprint", "graph"], GraphTokens.Atoms) with { Fusion = FusionKind.MeanMlp, Epochs = 40, EarlyStopping = 40 },
+            _folder["mean"], resume: false, _ => { }, TestContext.Current.CancellationToken);
+        Assert.True(summary.Manifest.Metrics.Find("train", "a", Comparison.Model)!.Mse < 0.1 * summary.Manifest.Metrics.Find("train", "a", Comparison.Constant)!.Mse);
+        using TrainedModel model = TrainedModel.Load(summary.Folder);
+        Assert.IsType<MeanMlp>(model.Network.Fusion.Llm);
+        Assert.Contains("fusion", Assert.Throws<ArgumentException>((Config(["graph"], GraphTokens.Pooled) with { Fusion = FusionKind.MeanMlp, Backbone = "gpt2" }).Check).Message);
+    }
+
+    [Fact]
     public void Graph_settings_need_the_graph_and_a_damaged_encoder_is_refused()
     {
         Assert.Contains("graph_tokens", Assert.Throws<ArgumentException>(() => Config(["fingerprint"], GraphTokens.Atoms).Check()).Message);
