@@ -56,7 +56,8 @@ public sealed partial class TrainProcessTests : IDisposable
     [Fact]
     public async Task A_stopped_run_says_how_it_goes_on_and_loses_nothing()
     {
-        string[] options = [Molecules(96), "--targets", "a", "--epochs", "6", "--batch-size", "16", "--size", "tiny", "--modalities", "smiles,fingerprint"];
+        // So many epochs that the run is not over before the signal is there.
+        string[] options = [Molecules(96), "--targets", "a", "--epochs", "30", "--early-stopping", "30", "--batch-size", "16", "--size", "tiny", "--modalities", "smiles,fingerprint"];
         Assert.Equal(ExitCode.Done, (await Run(["train", .. options, "-o", cli["whole"]])).Code);
         string events = Path.Combine(cli["stopped"], "events.jsonl");
         string[] arguments = ["train", .. options, "-o", cli["stopped"]];
