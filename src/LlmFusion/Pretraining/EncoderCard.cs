@@ -27,11 +27,13 @@ public static class EncoderCard
         card.AppendLine("| source | rows | no molecule | without | reserved | duplicates | kept |").AppendLine("|---|---|---|---|---|---|---|");
         foreach (CorpusSource s in record.Corpus)
             card.AppendLine(Line($"| {s.Name} | {s.Rows:N0} | {s.Refused:N0} | {s.Without:N0} | {s.Reserved:N0} | {s.Duplicates:N0} | {s.Kept:N0} |"));
-        if (config.Reads() == Modality.Text && config.Data.Contains("chebi20"))
+        if (config.Reads() == Modality.Text && config.Data.Contains("chebi20", StringComparer.OrdinalIgnoreCase))
             card.AppendLine().AppendLine("Training molecules of ChEBI-20 without a description have a text made by template from the ChEBI ontology; these are not ChEBI-20's captions.");
         card.AppendLine().AppendLine(record.Exclusion.DataSets.Count == 0
             ? "No molecule was reserved: numbers measured with this encoder may be measured on molecules that it has seen."
             : Line($"No molecule of the corpus stands, stereochemistry ignored, in the validation or test split of {string.Join(" or ", record.Exclusion.DataSets)}, and no text of one: {record.Exclusion.LeftOut:N0} rows were left out for it (`reserved`; {record.Exclusion.Molecules:N0} molecules and {record.Exclusion.Texts:N0} texts, sha256 {record.Exclusion.Sha256})."));
+        if (record.Exclusion.DataSets.Count > 0 && config.Files.Any(file => file.EndsWith(".txt", StringComparison.OrdinalIgnoreCase)))
+            card.AppendLine().AppendLine("Texts of .txt files come without molecules: of them only those that equal a reserved text were left out.");
         if (record.Descriptors.Count > 0)
             card.AppendLine().AppendLine($"Descriptors learned: {string.Join(", ", record.Descriptors)}. LogP, molar refractivity, what is made of their atom contributions, and QED with its inputs are not among them.");
         card.AppendLine().AppendLine("## Use").AppendLine().AppendLine("```");

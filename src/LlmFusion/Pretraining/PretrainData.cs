@@ -52,7 +52,7 @@ public sealed class PretrainData
     {
         IReadOnlyList<int[]> ids = _sequences.OfEpoch(items, spelling, text => _tokenizer.Encode(text, _config.MaximumTokens).Ids, cancellation);
         return [.. ids.Select((tokens, i) => _config.Reads() == Modality.Text
-            ? TrainingSequence.Next(tokens, _tokenizer.EndToken!.Value)
+            ? TrainingSequence.Next(tokens, tokens.Length < _config.MaximumTokens ? _tokenizer.EndToken!.Value : null)
             : TrainingSequence.Masked(tokens, _config.MaskRate, _tokenizer.MaskToken!.Value, _tokenizer.VocabularySize, CorpusSequences.SeedOf(~_config.Seed, masks, i)))];
     }
 

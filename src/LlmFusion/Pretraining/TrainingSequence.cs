@@ -40,6 +40,10 @@ public sealed record TrainingSequence(int[] Input, int[] Places, int[] Labels)
 
     /// <summary>Language modelling: each token asks for the next, the last for the end.</summary>
     /// <param name="ids">A text's tokens, at least one.</param>
-    /// <param name="endToken">Id of the end of a text.</param>
-    public static TrainingSequence Next(int[] ids, int endToken) => new(ids, [.. Enumerable.Range(0, ids.Length)], [.. ids.Skip(1), endToken]);
+    /// <param name="endToken">Id of the end of a text; null where the text goes on and was cut: its last token asks for nothing.</param>
+    public static TrainingSequence Next(int[] ids, int? endToken)
+    {
+        int[] labels = endToken is { } end ? [.. ids.Skip(1), end] : [.. ids.Skip(1)];
+        return new TrainingSequence(ids, [.. Enumerable.Range(0, labels.Length)], labels);
+    }
 }

@@ -64,5 +64,10 @@ public class MaskingTests
         Assert.Equal([7, 8, 9], text.Input);
         Assert.Equal([0, 1, 2], text.Places);
         Assert.Equal([8, 9, 0], text.Labels);
+
+        TrainingSequence cut = TrainingSequence.Next([7, 8, 9], null);
+        Assert.Equal([7, 8, 9], cut.Input);
+        Assert.Equal([0, 1], cut.Places);
+        Assert.Equal([8, 9], cut.Labels);
     }
 }
