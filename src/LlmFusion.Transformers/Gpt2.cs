@@ -358,7 +358,7 @@ public sealed class Gpt2 : LanguageModel
     /// <summary>The scores of the next token, with the tied head: hidden wte^T.</summary>
     /// <inheritdoc/>
     public override Tensor Logits(Tensor hidden) => tokens is not null && Config.TieWordEmbeddings
-        ? nn.functional.linear(hidden, tokens.weight!)
+        ? BFloat16Products.Linear(hidden, tokens.weight!, bias: null, transposed: true) ?? nn.functional.linear(hidden, tokens.weight!)
         : throw new InvalidOperationException("no logits: this GPT-2 has no head tied to a token table");
 
     internal override (Tensor Embedded, Tensor AfterFirst) FirstStates(Tensor inputIds, Tensor? attentionMask)

@@ -170,9 +170,21 @@ public sealed class GraphNetwork : nn.Module
     public static Tensor Pool(Tensor nodes, GraphBatch graphs)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor mean = GraphPooling.Mean(nodes, graphs), sizes = graphs.Sizes().unsqueeze(1);   // (N, H), (N, 1)
-        return cat([mean, GraphPooling.Max(nodes, graphs), mean * (sizes / 16)], 1).MoveToOuterDisposeScope();
+        Tensor mean = GraphPooling.Mean(nodes, graphs);                                  // (N, H)
+        return cat([mean, GraphPooling.Max(nodes, graphs), Sum(mean, graphs)], 1).MoveToOuterDisposeScope();
     }
+
+    /// <summary>The sum over the nodes of each graph, divided by 16, so that small molecules have numbers near one.</summary>
+    /// <param name="nodes">(A, H)</param>
+    /// <param name="graphs">The N graphs.</param>
+    /// <returns>(N, H)</returns>
+    public static Tensor SumOverNodes(Tensor nodes, GraphBatch graphs)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        return Sum(GraphPooling.Mean(nodes, graphs), graphs).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Sum(Tensor mean, GraphBatch graphs) => mean * (graphs.Sizes().unsqueeze(1) / 16);
 
     /// <summary>FLOPs of the matrix products of <see cref="Forward"/>.</summary>
     public double Flops(GraphBatch graphs)

@@ -20,5 +20,13 @@ public static class ComputeDevice
         _ => throw new ArgumentException($"device: got {name}, expected auto, cpu or cuda"),
     };
 
+    /// <summary>Fails where products in bfloat16 would be slower than those in float32.</summary>
+    /// <exception cref="ArgumentException">They would be.</exception>
+    public static void RequireBFloat16(Device device)
+    {
+        if (!BFloat16Products.AreFastOn(device))
+            throw new ArgumentException("bf16: got the device cpu without AVX512-BF16, which multiplies bfloat16 more slowly than float32; expected a CUDA device or such a processor, or no --bf16");
+    }
+
     private static Device Cuda(int index) => new(DeviceType.CUDA, index % Math.Max(1, cuda.device_count()));
 }

@@ -39,6 +39,31 @@ public class BFloat16ProductsTests
         }
     }
 
+    [Fact]
+    public void A_graph_network_multiplies_in_bfloat16_too()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        manual_seed(3);
+        GraphNetwork network = new(new GraphNetworkConfig { Features = 5, Relations = 2, Width = 32, Layers = 2 });
+        GraphBatch graphs = new(randn(5, 5), [0, 2, 5], [0, 1, 2, 3, 5, 6], [1, 0, 3, 2, 4, 3], [0, 0, 1, 1, 0, 0]);
+        (Tensor expected, Tensor expectedGradient) = Compute();
+        Tensor rounded, roundedGradient;
+        using (BFloat16Products.UseOnThisThread()) (rounded, roundedGradient) = Compute();
+        Assert.Equal(ScalarType.Float32, rounded.dtype);
+        Assert.InRange(Distance(rounded, expected), 1e-5, 2e-2);
+        Assert.InRange(Distance(roundedGradient, expectedGradient), 1e-5, 5e-2);
+        Assert.Equal(0, Distance(Compute().Output, expected));
+
+        (Tensor Output, Tensor Gradient) Compute()
+        {
+            Tensor output = network.Forward(graphs);
+            output.square().sum().backward();
+            Tensor gradient = cat([.. network.parameters().Where(p => p.grad is not null).Select(p => p.grad!.view(-1))]).clone();
+            network.zero_grad(set_to_none: true);
+            return (output.detach(), gradient);
+        }
+    }
+
     /// <summary>|a - b| / |b|</summary>
     private static double Distance(Tensor a, Tensor b) => ((a - b).norm() / b.norm()).item<float>();
 }

@@ -11,12 +11,12 @@ namespace LlmFusion.Transformers.Kernels;
 /// </summary>
 internal sealed class RelationLinear : autograd.SingleTensorFunction<RelationLinear>
 {
-    private const string Graphs = "graphs";
+    private const string Graphs = "graphs", Rounded = "rounded";
 
     /// <inheritdoc/>
     public override string Name => nameof(RelationLinear);
 
-    /// <summary>All rows, of float32 on the CPU.</summary>
+    /// <summary>All rows, of float32 on the CPU; multiplied in bfloat16 where <see cref="BFloat16Products"/> are used.</summary>
     /// <param name="z">(A, H)</param>
     /// <param name="weight">((R + 1) H, H): relation after relation, the node's own map last.</param>
     /// <param name="bias">((R + 1) H)</param>
@@ -36,11 +36,14 @@ internal sealed class RelationLinear : autograd.SingleTensorFunction<RelationLin
         GraphBatch graphs = (GraphBatch)vars[3];
         int width = (int)z.shape[1], relations = (int)(weight.shape[0] / width) - 1;
         RelationRows rows = graphs.RowsOf(relations);
-        Tensor said = empty(graphs.Nodes + rows.Node.Length, width);
-        foreach ((int map, Tensor input, long first) in Maps(z, Gather(z, rows), rows))
-            said.narrow(0, first, input.shape[0]).copy_(nn.functional.linear(input, weight.narrow(0, map * width, width), bias.narrow(0, map * width, width)));
+        bool rounded = BFloat16Products.AreUsed;
+        Tensor said = empty(graphs.Nodes + rows.Node.Length, width), by = rounded ? BFloat16Products.Round(weight) : weight;
+        if (rounded) bias = BFloat16Products.Round(bias);
+        foreach ((int map, Tensor input, long first) in Maps(z, Gather(z, rows), rows, rounded))
+            said.narrow(0, first, input.shape[0]).copy_(nn.functional.linear(input, by.narrow(0, map * width, width), bias.narrow(0, map * width, width)));
         ctx.save_for_backward([z, weight]);
         ctx.save_data(Graphs, graphs);
+        ctx.save_data(Rounded, rounded);
         return said.MoveToOuterDisposeScope();
     }
 
@@ -52,15 +55,17 @@ internal sealed class RelationLinear : autograd.SingleTensorFunction<RelationLin
         Tensor z = saved[0], weight = saved[1], gradient = grad_output.contiguous();
         int width = (int)z.shape[1], relations = (int)(weight.shape[0] / width) - 1;
         RelationRows rows = ((GraphBatch)ctx.get_data(Graphs)).RowsOf(relations);
-        Tensor ofWeight = zeros_like(weight), ofBias = zeros(weight.shape[0]);
+        bool rounded = (bool)ctx.get_data(Rounded);
+        Tensor ofWeight = zeros_like(weight), ofBias = zeros(weight.shape[0]), by = rounded ? BFloat16Products.Round(weight) : weight;
         Tensor? ofZ = null;
         List<(Tensor Slopes, long First)> parts = [];
-        foreach ((int map, Tensor input, long first) in Maps(z, Gather(z, rows), rows))
+        foreach ((int map, Tensor input, long first) in Maps(z, Gather(z, rows), rows, rounded))
         {
             Tensor slopes = gradient.narrow(0, first, input.shape[0]);
-            ofWeight.narrow(0, map * width, width).copy_(slopes.t().matmul(input));
             ofBias.narrow(0, map * width, width).copy_(slopes.sum([0]));
-            Tensor back = slopes.matmul(weight.narrow(0, map * width, width));
+            if (rounded) slopes = BFloat16Products.Round(slopes);
+            ofWeight.narrow(0, map * width, width).copy_(slopes.t().matmul(input));
+            Tensor back = slopes.matmul(by.narrow(0, map * width, width)).to(ScalarType.Float32);
             if (first == 0) ofZ = back;
             else parts.Add((back, first - z.shape[0]));
         }
@@ -88,9 +93,10 @@ internal sealed class RelationLinear : autograd.SingleTensorFunction<RelationLin
     }
 
     /// <summary>Each map that is needed, its inputs, and the row where its outputs begin.</summary>
-    private static IEnumerable<(int Map, Tensor Input, long First)> Maps(Tensor z, Tensor gathered, RelationRows rows)
+    private static IEnumerable<(int Map, Tensor Input, long First)> Maps(Tensor z, Tensor gathered, RelationRows rows, bool rounded)
     {
         int relations = rows.Start.Length - 1;
+        if (rounded) (z, gathered) = (BFloat16Products.Round(z), BFloat16Products.Round(gathered));
         yield return (relations, z, 0);
         for (int r = 0; r < relations; r++)
             if (rows.Start[r + 1] > rows.Start[r]) yield return (r, gathered.narrow(0, rows.Start[r], rows.Start[r + 1] - rows.Start[r]), z.shape[0] + rows.Start[r]);

@@ -59,6 +59,9 @@ public sealed record FusionConfig
     /// <summary>What is read of the graph, where that is one of the modalities.</summary>
     public GraphTokens GraphTokens { get; init; } = GraphTokens.Pooled;
 
+    /// <summary>Width of the atoms' states, where their contributions are added to the prediction; null: they are not.</summary>
+    public int? AtomWidth { get; init; }
+
     /// <summary>Fails where the parts do not fit each other.</summary>
     public void Check()
     {
@@ -66,6 +69,7 @@ public sealed record FusionConfig
         if (!Modalities.SequenceEqual(Modality.InStackOrder(Modalities))) throw new ArgumentException($"modalities: got {string.Join(", ", Modalities)}, expected each once and in stack order");
         foreach (Modality modality in Modalities)
             if (Widths.GetValueOrDefault(modality) < 1) throw new ArgumentException($"no embedding width given for modality {modality}");
+        if (AtomWidth is not null && !Modalities.Contains(Modality.Graph)) throw new ArgumentException($"contributions of atoms: got {string.Join(", ", Modalities)}, expected graph among them");
         if (Targets < 1) throw new ArgumentException($"number of targets: got {Targets}, expected at least 1");
     }
 }

@@ -25,7 +25,8 @@ public sealed record AtomTokens(Tensor States, Tensor Mask);
 /// e_m = Projection_m(z_m)            a Linear only where d_m != d; fingerprint and columns have Linear + ReLU instead
 /// T   = stack(e_1 .. e_M) + P        y = Linear(mean over M of LLM(inputs_embeds = T))
 /// </code>
-/// A molecule may lack modalities: their tokens are masked out of the attention and of the mean.
+/// A molecule may lack modalities: their tokens are masked out of the attention and of the mean. By option a graph adds what its atoms
+/// contribute, y + sum over atoms of W_atom h_i: the language model's norms hide how large a molecule is, and some properties grow with it.
 /// </summary>
 public sealed class FusionModel : nn.Module
 {
@@ -37,6 +38,7 @@ public sealed class FusionModel : nn.Module
     private readonly Tensor? _modalityPositions;
     private readonly LanguageModel _llm;
     private readonly Linear _head;
+    private readonly Linear? _atomHead;
 
     /// <summary>Builds the model with freshly initialised weights (torch's generator decides them).</summary>
     /// <param name="config">Modalities, widths, targets.</param>
@@ -73,6 +75,9 @@ public sealed class FusionModel : nn.Module
 
         register_module("llm", _llm = llm);
         register_module("head", _head = nn.Linear(width, config.Targets));
+        if (config.AtomWidth is not { } atomWidth) return;
+        register_module("atom_head", _atomHead = nn.Linear(atomWidth, config.Targets, hasBias: false));
+        nn.init.zeros_(_atomHead.weight);
     }
 
     /// <summary>The configuration that the model was built from.</summary>
@@ -85,7 +90,8 @@ public sealed class FusionModel : nn.Module
     /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values. One that is left out is missing for all molecules, and M is less.</param>
     /// <param name="present">(N, M): 1 where the molecule has the modality, at least one per row; null where all have all.</param>
     /// <param name="atoms">The graph, where its atoms are tokens; it has no embedding then.</param>
-    public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null, AtomTokens? atoms = null)
+    /// <param name="sums">Sums of the atoms' states (N, d_atom), zeros for molecules without a graph, where their contributions are added; null: no molecule has one.</param>
+    public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null, AtomTokens? atoms = null, Tensor? sums = null)
     {
         using DisposeScope scope = NewDisposeScope();
         Modality[] given = [.. Config.Modalities.Where(embeddings.ContainsKey)];
@@ -112,6 +118,7 @@ public sealed class FusionModel : nn.Module
         Tensor hidden = _llm.Forward(null, stacked, present, PositionsOf(given, stacked), addPositions); // (N, M, d)
         Tensor fused = present is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, present);    // (N, d)
         Tensor prediction = _head.forward(fused);                                                   // (N, T)
+        if (_atomHead is not null && sums is not null) prediction = prediction + _atomHead.forward(sums);
         return new FusionOutput(stacked.MoveToOuterDisposeScope(), hidden.MoveToOuterDisposeScope(),
             fused.MoveToOuterDisposeScope(), prediction.MoveToOuterDisposeScope());
     }

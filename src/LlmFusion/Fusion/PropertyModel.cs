@@ -49,7 +49,9 @@ public sealed class PropertyModel : nn.Module
         Modality[] single = byAtom ? [.. used.Where(m => m != Modality.Graph)] : used;
         Tensor? present = single.Length == Fusion.Config.Modalities.Count ? batch.Present
             : single.Any(batch.Rows.ContainsKey) ? batch.Present!.index_select(1, Fusion.PlacesOf(single, batch.Present.device)) : null; // (N, M)
-        return Fusion.Forward(single.ToDictionary(m => m, m => Embed(m, batch)), present, single.Length < used.Length ? Atoms(batch) : null).Prediction.MoveToOuterDisposeScope();
+        Tensor? nodes = batch.Graphs is { } graphs ? Graph?.Forward(graphs) : null;      // (A, H)
+        Tensor? sums = Fusion.Config.AtomWidth is null || nodes is null ? null : Placed(Modality.Graph, GraphNetwork.SumOverNodes(nodes, batch.Graphs!), batch);
+        return Fusion.Forward(single.ToDictionary(m => m, m => Embed(m, batch, nodes)), present, single.Length < used.Length ? Atoms(batch, nodes) : null, sums).Prediction.MoveToOuterDisposeScope();
     }
 
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
@@ -58,31 +60,29 @@ public sealed class PropertyModel : nn.Module
     }
 
     /// <summary>The modality's embedding (N, d_m); zeros for molecules that lack it, whose encoder is not run.</summary>
-    private Tensor Embed(Modality modality, Batch batch)
+    private Tensor Embed(Modality modality, Batch batch, Tensor? nodes)
     {
         Tensor? embedding = batch.Vectors.TryGetValue(modality, out Tensor? vectors) ? vectors
             : batch.Tokens.TryGetValue(modality, out TokenBatch? tokens) ? _encoders[modality].Forward(tokens.Ids, tokens.Mask)
-            : modality == Modality.Graph && batch.Graphs is { } graphs ? GraphNetwork.Pool(Graph!.Forward(graphs), graphs)
+            : modality == Modality.Graph && nodes is not null ? GraphNetwork.Pool(nodes, batch.Graphs!)
             : null;                                                                     // (K, d_m)
-        if (!batch.Rows.TryGetValue(modality, out Tensor? rows)) return embedding!;
-        Tensor all = zeros(batch.Count, Fusion.Config.Widths[modality], device: batch.Present!.device);
-        return embedding is null ? all : all.index_copy(0, rows, embedding);            // (N, d_m)
+        return embedding is null ? zeros(batch.Count, Fusion.Config.Widths[modality], device: batch.Present!.device) : Placed(modality, embedding, batch);
     }
 
+    /// <summary>Rows of the molecules that have the modality (K, ..) among all, (N, ..); zeros for the others.</summary>
+    private static Tensor Placed(Modality modality, Tensor own, Batch batch) =>
+        batch.Rows.TryGetValue(modality, out Tensor? rows) ? zeros([batch.Count, .. own.shape[1..]], dtype: own.dtype, device: own.device).index_copy(0, rows, own) : own;
+
     /// <summary>The atoms' states as tokens. Atoms beyond the language model's positions are none, but their neighbours have heard them.</summary>
-    private AtomTokens Atoms(Batch batch)
+    private AtomTokens Atoms(Batch batch, Tensor? states)
     {
-        if (batch.Graphs is not { } graphs) // one token that is not there
+        if (batch.Graphs is not { } graphs || states is null) // one token that is not there
             return new AtomTokens(zeros(batch.Count, 1, Graph!.Config.Width, device: batch.Present!.device), zeros(batch.Count, 1, dtype: ScalarType.Int64, device: batch.Present.device));
         int columns = Math.Min(graphs.Longest, Fusion.Llm.MaximumLength - (Fusion.Config.Modalities.Count - 1));
         (Tensor places, Tensor? nodes) = graphs.PlacesInTable(columns);
-        Tensor states = Graph!.Forward(graphs);                                         // (A, H)
-        if (nodes is not null) states = states.index_select(0, nodes);
-        Tensor table = zeros(graphs.Count * columns, Graph.Config.Width, device: states.device).index_copy(0, places, states).view(graphs.Count, columns, -1);
+        if (nodes is not null) states = states.index_select(0, nodes);                  // (A, H)
+        Tensor table = zeros(graphs.Count * columns, Graph!.Config.Width, device: states.device).index_copy(0, places, states).view(graphs.Count, columns, -1);
         Tensor mask = zeros([graphs.Count * columns], dtype: ScalarType.Int64, device: states.device).index_fill(0, places, 1).view(graphs.Count, columns);
-        if (!batch.Rows.TryGetValue(Modality.Graph, out Tensor? rows)) return new AtomTokens(table, mask);
-        return new AtomTokens(                                                          // (N, L, H), (N, L)
-            zeros(batch.Count, columns, Graph.Config.Width, device: states.device).index_copy(0, rows, table),
-            zeros(batch.Count, columns, dtype: ScalarType.Int64, device: states.device).index_copy(0, rows, mask));
+        return new AtomTokens(Placed(Modality.Graph, table, batch), Placed(Modality.Graph, mask, batch)); // (N, L, H), (N, L)
     }
 }

@@ -91,6 +91,9 @@ public sealed record PretrainConfig
     /// <summary>auto, cpu or cuda.</summary>
     public string Device { get; init; } = "auto";
 
+    /// <summary>Whether products are computed in bfloat16 where the encoder is linear; only on CUDA devices and processors with AVX512-BF16.</summary>
+    public bool Bf16 { get; init; }
+
     /// <summary>Most sequences that validate.</summary>
     public const int MostHeldOut = 2000;
 

@@ -98,6 +98,7 @@ internal sealed class PretrainLoop(
     private double Backward(IReadOnlyList<TrainingSequence> sequences, int[] rows)
     {
         using DisposeScope scope = NewDisposeScope();
+        using IDisposable? rounded = config.Bf16 ? BFloat16Products.UseOnThisThread() : null;
         PretrainLosses losses = network.Losses(data.Batch(sequences, rows, heldOut: false, device));
         Tensor loss = losses.Descriptors is { } descriptors ? losses.Tokens + config.DescriptorWeight * descriptors : losses.Tokens;
         loss.backward();

@@ -18,7 +18,7 @@ namespace LlmFusion.Training;
 internal sealed class InitialModel : IDisposable
 {
     private const string Network = "fusion.", Positions = Network + FusionModel.PositionsName, LlmPositions = Network + "llm.wpe.weight",
-        HeadWeight = Network + "head.weight", HeadBias = Network + "head.bias";
+        HeadWeight = Network + "head.weight", HeadBias = Network + "head.bias", AtomHead = Network + "atom_head.weight";
 
     // What a model decides for whoever goes on with it.
     private static readonly string[] Architecture = ["smiles_form", "size", "backbone", "positions", "modality_encoding", "maximum_tokens"],
@@ -89,7 +89,7 @@ internal sealed class InitialModel : IDisposable
 
         if (_model.Network.Graph is { Config: var graph } && stack.Contains(Modality.Graph))
         {
-            own = own with { GraphTokens = manifest.GraphTokens, GraphWidth = graph.Width, GraphLayers = graph.Layers };
+            own = own with { GraphTokens = manifest.GraphTokens, AtomContributions = config.AtomContributions || manifest.AtomContributions, GraphWidth = graph.Width, GraphLayers = graph.Layers };
             decided = decided.Concat(OfGraph);
         }
 
@@ -127,7 +127,7 @@ internal sealed class InitialModel : IDisposable
         IReadOnlyList<Modality> before = Inputs.Representation.Modalities, now = model.Inputs.Representation.Modalities;
         foreach ((string name, Tensor tensor) in model.Network.state_dict())
         {
-            if (name is HeadWeight or HeadBias || !from.TryGetValue(name, out Tensor? value)) continue;
+            if (name is HeadWeight or HeadBias or AtomHead || !from.TryGetValue(name, out Tensor? value)) continue;
             if (name == Positions && model.Network.Fusion.Config.Encoding == ModalityEncoding.Sinusoidal) continue; // a fixed table, by place
             if (name == Positions) GiveRows(tensor, value, [.. now.Select(m => IndexOf(before, m))]);
             else if (name == LlmPositions) GiveRows(tensor, value, Places(_model.Network.Fusion.Config, model.Network.Fusion.Config, (int)tensor.shape[0]));
@@ -180,6 +180,7 @@ internal sealed class InitialModel : IDisposable
         Dictionary<string, Tensor> to = model.Network.state_dict();
         double factor = entries[place].Deviation / scaler.Deviations[row];
         to[HeadWeight][row].copy_(from[HeadWeight][place] * factor);
+        if (from.TryGetValue(AtomHead, out Tensor? contributions) && to.TryGetValue(AtomHead, out Tensor? own)) own[row].copy_(contributions[place] * factor);
         to[HeadBias][row].copy_(from[HeadBias][place] * factor + (entries[place].Mean - scaler.Means[row]) / scaler.Deviations[row]);
         return true;
     }

@@ -43,7 +43,7 @@ public sealed partial record RunConfig
                 "encoder_learning_rates", name, "a modality of the run whose encoder is trained along: a new one, or a pretrained one with ,train");
         }
 
-        Require(StackOrder().Contains(Modality.Graph) || (GraphTokens == GraphTokens.Pooled && GraphWidth is null && GraphLayers is null), "graph_tokens, graph_width, graph_layers", string.Join(", ", StackOrder()), "the modality graph with them");
+        Require(StackOrder().Contains(Modality.Graph) || (GraphTokens == GraphTokens.Pooled && !AtomContributions && GraphWidth is null && GraphLayers is null), "graph_tokens, atom_contributions, graph_width, graph_layers", string.Join(", ", StackOrder()), "the modality graph with them");
         Require(GraphWidth is null or (>= 8 and <= 4096), "graph_width", GraphWidth, "8 to 4096");
         Require(GraphLayers is null or (>= 1 and <= 64), "graph_layers", GraphLayers, "1 to 64");
         Require(Fusion == FusionKind.LanguageModel || (Backbone is null && InitModel is null && Tune == TuneMode.Full), "fusion", "mean_mlp", "language_model with a backbone, with a model to begin from, and with a tune other than full");

@@ -159,6 +159,9 @@ public sealed partial record RunConfig
     /// <summary>What the language model reads of the graph: one token, or one for each atom.</summary>
     public GraphTokens GraphTokens { get; init; } = GraphTokens.Pooled;
 
+    /// <summary>Whether contributions of the graph's atoms are added to the prediction, one linear map of each atom's state: for properties that grow with the molecule.</summary>
+    public bool AtomContributions { get; init; }
+
     /// <summary>Width of an atom's state in the graph encoder; null: half the width of <see cref="Size"/>.</summary>
     public int? GraphWidth { get; init; }
 
@@ -279,7 +282,7 @@ public sealed partial record RunConfig
     /// <summary><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</summary>
     public string Device { get; init; } = "auto";
 
-    /// <summary>Whether training multiplies in bfloat16 where the network is linear; only on CUDA devices.</summary>
+    /// <summary>Whether training multiplies in bfloat16 where the network is linear; only on CUDA devices and processors with AVX512-BF16.</summary>
     public bool Bf16 { get; init; }
 
     /// <summary>Whether the test split is opened at the end.</summary>

@@ -65,8 +65,7 @@ public static class TrainingRun
         config = config with { Modalities = config.Modalities ?? [.. RunConfig.DefaultModalities] };
         config.Check();
         Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
-        if (config.Bf16 && device.type != DeviceType.CUDA)
-            throw new ArgumentException("bf16: got the device cpu, which multiplies bfloat16 more slowly than float32; expected a CUDA device, or no --bf16");
+        if (config.Bf16) ComputeDevice.RequireBFloat16(device);
         using RunFolder? folder = group.IsFirst ? RunFolder.Open(output, resume, overwrite) : null; // the others only read
         TrainingCheckpoint checkpoint = folder?.Checkpoint ?? new TrainingCheckpoint(output);
         TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.ReadState() : null;
@@ -170,6 +169,7 @@ public static class TrainingRun
             Positions = config.Positions,
             ModalityEncoding = config.ModalityEncoding,
             GraphTokens = config.GraphTokens,
+            AtomContributions = config.AtomContributions,
             WeightsSha256 = sha256,
             Targets = [.. splits.Targets.Select((t, i) => new TargetEntry(t, units[i], scaler.Means[i], scaler.Deviations[i], scaler.Kinds[i]))],
             Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count) { Sha256 = dataSha256 },

@@ -107,6 +107,7 @@ public static class Tuning
         {
             "llm" => kind == ParameterKind.Adapter ? "adapters" : "language model",
             "fp_encoder" => "fingerprint encoder",
+            "atom_head" => "atom contributions",
             FusionModel.PositionsName => "modality positions",
             var projection when projection.StartsWith("proj_", StringComparison.Ordinal) => "projections",
             var other => other.Replace("encoder_", "encoder ", StringComparison.Ordinal),

@@ -58,7 +58,21 @@ public sealed class OtherLibtorchTests : IDisposable
         Assert.Equal(ExitCode.Failed, await _cli.Run("train", "--data", "demo", "--device", "cuda", "-o", _cli["model"]));
         Assert.Contains("is the build for the CPU", _cli.Error, StringComparison.Ordinal);
         Assert.Contains(Libtorch.FolderVariable, _cli.Error, StringComparison.Ordinal);
-        Assert.Equal(ExitCode.Failed, await _cli.Run("train", "--data", "demo", "--bf16", "-o", _cli["model"]));
+        Assert.False(Directory.Exists(_cli["model"]));
+    }
+
+    [Fact]
+    public async Task Products_in_bfloat16_are_refused_where_they_would_be_slower_and_train_elsewhere()
+    {
+        string[] command = ["train", "--data", "demo", "--modalities", "fingerprint,graph", "--size", "tiny", "--epochs", "1", "--bf16", "-o", _cli["model"]];
+        if (BFloat16Products.AreFastOn(TorchSharp.torch.CPU))
+        {
+            Assert.Equal(ExitCode.Done, await _cli.Run(command));
+            Assert.True(File.Exists(_cli["model/model.safetensors"]));
+            return;
+        }
+
+        Assert.Equal(ExitCode.Failed, await _cli.Run(command));
         Assert.Contains("bf16: got the device cpu", _cli.Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(_cli["model"]));
     }

@@ -74,6 +74,46 @@ public sealed class GraphModalityTests : IDisposable
         Assert.NotEqual(values[0][0], values[1][0], 1e-6);
     }
 
+    [Theory]
+    [InlineData(GraphTokens.Pooled)]
+    [InlineData(GraphTokens.Atoms)]
+    public void Contributions_of_atoms_are_summed_over_each_molecule_that_has_a_graph(GraphTokens tokens)
+    {
+        using TrainedModel model = TrainedModel.Load(TrainingRun.Run(Config(["fingerprint", "graph"], tokens) with { AtomContributions = true, Epochs = 2, EarlyStopping = 2 },
+            _folder["contributions"], resume: false, _ => { }, TestContext.Current.CancellationToken).Folder);
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable noGrad = no_grad();
+        ModalityInput fingerprint = new ModalityInput.Fingerprint(new MorganCounts([3], [1]));
+        MoleculeInputs[] molecules = [new([fingerprint, new ModalityInput.Graph(Graph("CCO"))]), new([fingerprint, null]), new([null, new ModalityInput.Graph(Graph("C1CCCCC1C"))])];
+        Tensor weight = model.Network.Fusion.get_parameter("atom_head.weight")!;         // (1, H)
+        float[][] with = model.PredictScaled(molecules, 8, CPU);
+        GraphBatch graphs = GraphFeatures.Batch([Graph("CCO"), Graph("C1CCCCC1C")], CPU);
+        Tensor nodes = model.Network.Graph!.Forward(graphs);                             // (3 + 7, H)
+        float[] expected = [nodes[..3].matmul(weight.t()).sum().item<float>() / 16, 0, nodes[3..].matmul(weight.t()).sum().item<float>() / 16];
+        Assert.NotEqual(0, expected[0]);
+        weight.zero_();
+        float[][] without = model.PredictScaled(molecules, 8, CPU);
+        for (int n = 0; n < 3; n++) Assert.Equal(expected[n], with[n][0] - without[n][0], 1e-4);
+    }
+
+    [Fact]
+    public void A_run_that_begins_from_a_model_takes_its_atoms_contributions_over_and_may_add_them()
+    {
+        RunConfig config = Config(["graph"], GraphTokens.Pooled) with { Epochs = 2, EarlyStopping = 2 };
+        string plain = Run(config, "plain"), added = Run(config with { InitModel = plain, AtomContributions = true, LearningRate = 1e-12 }, "added"),
+            kept = Run(config with { InitModel = Run(config with { AtomContributions = true }, "first"), LearningRate = 1e-12 }, "kept");
+        Assert.Equal(Of(plain), Of(added), 1e-5f);
+        Assert.Equal(Of(_folder["first"]), Of(kept), 1e-5f);
+
+        string Run(RunConfig of, string name) => TrainingRun.Run(of, _folder[name], resume: false, _ => { }, TestContext.Current.CancellationToken).Folder;
+
+        float Of(string folder)
+        {
+            using TrainedModel model = TrainedModel.Load(folder);
+            return new Predictor(model, "cpu").Predict(DataRow.OfSmiles(["CCCCCCC"]), TestContext.Current.CancellationToken).Single().Values![0];
+        }
+    }
+
     [Fact]
     public void Without_a_language_model_it_learns_too_and_its_folder_is_read_back()
     {
