@@ -112,6 +112,7 @@ internal static class Application
             EmbedCommand.Create(),
             ModelsCommand.Create(),
             PretrainCommand.Create(),
+            ReproduceCommand.Create(),
             TrainCommand.Create(),
             EvaluateCommand.Create(),
             PredictCommand.Create(),

@@ -4,6 +4,7 @@ using LlmFusion.Cli.Rendering;
 using LlmFusion.DataSets;
 using LlmFusion.Embedding;
 using LlmFusion.Modalities;
+using LlmFusion.Prediction;
 using LlmFusion.Transformers.Hub;
 
 namespace LlmFusion.Cli.Commands;
@@ -51,7 +52,7 @@ internal static class EmbedCommand
             });
             TableWriter.RequireOther(target, data.Path);
             ModelFolder folder;
-            using (DownloadView view = new(screen)) folder = new ModelHub().Get(choice.Model, choice.Revision, view.Show, stop);
+            using (DownloadView view = new(screen)) folder = new ModelHub().Get(ShippedModels.ResolveEncoder(choice.Model), choice.Revision, view.Show, stop);
             using FrozenEncoder frozen = FrozenEncoder.Open(choice, folder);
             Modality read = parse.GetValue(modality) is { } name ? Modality.Parse(name) : TableEmbedder.DefaultModality(frozen);
             using EmbeddingStore? store = parse.GetValue(noStore) ? null : EmbeddingStore.Open();

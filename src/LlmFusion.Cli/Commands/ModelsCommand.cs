@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Prediction;
 using LlmFusion.Transformers.Hub;
 
 namespace LlmFusion.Cli.Commands;
@@ -100,6 +101,13 @@ internal static class ModelsCommand
         foreach (ModelPreset preset in ModelPresets.All)
             presets.Add(preset.Name, hub.Find(preset.Name) is null ? "no" : "yes", preset.ModelType, preset.Id, preset.About);
         screen.Table(presets);
+        if (ShippedModels.Names.Count + ShippedModels.Encoders.Count > 0)
+        {
+            DataTable shipped = new("name", "what it is") { Title = "With the program" };
+            foreach (string model in ShippedModels.Names) shipped.Add(model, "trained model, for predict --model and train --init");
+            foreach (string encoder in ShippedModels.Encoders) shipped.Add(encoder, "pretrained encoder, for train --encoder and embed --encoder");
+            screen.Table(shipped);
+        }
 
         if (cached.Count == 0)
         {

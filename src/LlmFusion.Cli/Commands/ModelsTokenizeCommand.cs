@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Prediction;
 using LlmFusion.Transformers.Hub;
 using LlmFusion.Transformers.Tokenizers;
 
@@ -47,7 +48,7 @@ internal static class ModelsTokenizeCommand
                 throw new UsageException("give one of TEXT, --file and --jsonl");
             string model = parse.GetValue(folder)!;
             using DownloadView view = new(screen);
-            Tokenizer tokenizer = Tokenizer.Load(Directory.Exists(model) ? model : new ModelHub().Get(model, progress: view.Show, cancellation: stop).Path);
+            Tokenizer tokenizer = Tokenizer.Load(ShippedModels.ResolveEncoder(model) is var local && Directory.Exists(local) ? local : new ModelHub().Get(model, progress: view.Show, cancellation: stop).Path);
             view.Dispose();
             int? limit = parse.GetValue(maximum);
             if (limit < tokenizer.SpecialTokens)

@@ -113,7 +113,7 @@ internal static class TrainCommand
             Add<int>("--fingerprint-size", "Length of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Size = v } });
             Add<string>("--smiles-form", "Spelling that the sequence modalities read: canonical or as-given", (c, v) => c with { SmilesForm = Choice(v, ("canonical", SmilesForm.Canonical), ("as-given", SmilesForm.AsGiven)) });
             Add<string>("--fusion", "What fuses: language-model, or mean-mlp (the mean of the modality tokens and an MLP with as many weights, to compare with)", (c, v) => c with { Fusion = Choice(v, ("language-model", FusionKind.LanguageModel), ("mean-mlp", FusionKind.MeanMlp)) });
-            Add<bool>("--atom-contributions", "Add what the graph's atoms contribute, for properties that grow with the molecule", (c, v) => c with { AtomContributions = v });
+            AddList("--atom-contributions", "Targets to which what the graph's atoms contribute is added: those that grow with the molecule, as in logp", (c, v) => c with { AtomContributions = [.. v] });
             Add<string>("--graph-tokens", "What the language model reads of the graph: pooled (one token) or atoms (one for each atom)", (c, v) => c with { GraphTokens = Choice(v, ("pooled", GraphTokens.Pooled), ("atoms", GraphTokens.Atoms)) });
             Add<int>("--graph-width", "Width of the graph encoder (else half that of --size)", (c, v) => c with { GraphWidth = v });
             Add<int>("--graph-layers", "Layers of the graph encoder (else as --size has them)", (c, v) => c with { GraphLayers = v });

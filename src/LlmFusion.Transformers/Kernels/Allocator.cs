@@ -24,6 +24,22 @@ public static partial class Allocator
         }
     }
 
+    /// <summary>Gives free memory between blocks in use back to the system: batches of ever other sizes leave gaps that only grow.</summary>
+    public static void Trim()
+    {
+        try
+        {
+            _ = TrimHeaps(0);
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
+        {
+            // As above.
+        }
+    }
+
+    [LibraryImport("libc.so.6", EntryPoint = "malloc_trim")]
+    private static partial int TrimHeaps(nuint padding);
+
     [LibraryImport("libc.so.6", EntryPoint = "mallopt")]
     private static partial int SetOption(int option, int value);
 }

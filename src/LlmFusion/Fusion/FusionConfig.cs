@@ -59,8 +59,11 @@ public sealed record FusionConfig
     /// <summary>What is read of the graph, where that is one of the modalities.</summary>
     public GraphTokens GraphTokens { get; init; } = GraphTokens.Pooled;
 
-    /// <summary>Width of the atoms' states, where their contributions are added to the prediction; null: they are not.</summary>
-    public int? AtomWidth { get; init; }
+    /// <summary>Width of the atoms' states, where there is a graph; 0 without one.</summary>
+    public int AtomWidth { get; init; }
+
+    /// <summary>Targets, by their place, to which contributions of the atoms are added.</summary>
+    public IReadOnlyList<int> AtomTargets { get; init; } = [];
 
     /// <summary>Fails where the parts do not fit each other.</summary>
     public void Check()
@@ -69,7 +72,7 @@ public sealed record FusionConfig
         if (!Modalities.SequenceEqual(Modality.InStackOrder(Modalities))) throw new ArgumentException($"modalities: got {string.Join(", ", Modalities)}, expected each once and in stack order");
         foreach (Modality modality in Modalities)
             if (Widths.GetValueOrDefault(modality) < 1) throw new ArgumentException($"no embedding width given for modality {modality}");
-        if (AtomWidth is not null && !Modalities.Contains(Modality.Graph)) throw new ArgumentException($"contributions of atoms: got {string.Join(", ", Modalities)}, expected graph among them");
+        if (AtomTargets.Count > 0 && AtomWidth < 1) throw new ArgumentException($"contributions of atoms: got {string.Join(", ", Modalities)}, expected graph among them");
         if (Targets < 1) throw new ArgumentException($"number of targets: got {Targets}, expected at least 1");
     }
 }

@@ -25,8 +25,8 @@ public sealed record AtomTokens(Tensor States, Tensor Mask);
 /// e_m = Projection_m(z_m)            a Linear only where d_m != d; fingerprint and columns have Linear + ReLU instead
 /// T   = stack(e_1 .. e_M) + P        y = Linear(mean over M of LLM(inputs_embeds = T))
 /// </code>
-/// A molecule may lack modalities: their tokens are masked out of the attention and of the mean. By option a graph adds what its atoms
-/// contribute, y + sum over atoms of W_atom h_i: the language model's norms hide how large a molecule is, and some properties grow with it.
+/// A molecule may lack modalities: their tokens are masked out of the attention and of the mean. To some targets a graph may add
+/// what its atoms contribute, y + sum over atoms of W_atom h_i: the language model's norms hide how large a molecule is, and some properties grow with it.
 /// </summary>
 public sealed class FusionModel : nn.Module
 {
@@ -75,8 +75,8 @@ public sealed class FusionModel : nn.Module
 
         register_module("llm", _llm = llm);
         register_module("head", _head = nn.Linear(width, config.Targets));
-        if (config.AtomWidth is not { } atomWidth) return;
-        register_module("atom_head", _atomHead = nn.Linear(atomWidth, config.Targets, hasBias: false));
+        if (config.AtomTargets.Count == 0) return;
+        register_module("atom_head", _atomHead = nn.Linear(config.AtomWidth, config.AtomTargets.Count, hasBias: false));
         nn.init.zeros_(_atomHead.weight);
     }
 
@@ -118,7 +118,8 @@ public sealed class FusionModel : nn.Module
         Tensor hidden = _llm.Forward(null, stacked, present, PositionsOf(given, stacked), addPositions); // (N, M, d)
         Tensor fused = present is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, present);    // (N, d)
         Tensor prediction = _head.forward(fused);                                                   // (N, T)
-        if (_atomHead is not null && sums is not null) prediction = prediction + _atomHead.forward(sums);
+        if (_atomHead is not null && sums is not null)
+            prediction = prediction.index_add(1, tensor([.. Config.AtomTargets.Select(t => (long)t)], device: prediction.device), _atomHead.forward(sums), 1);
         return new FusionOutput(stacked.MoveToOuterDisposeScope(), hidden.MoveToOuterDisposeScope(),
             fused.MoveToOuterDisposeScope(), prediction.MoveToOuterDisposeScope());
     }

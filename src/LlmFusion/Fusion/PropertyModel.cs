@@ -50,7 +50,7 @@ public sealed class PropertyModel : nn.Module
         Tensor? present = single.Length == Fusion.Config.Modalities.Count ? batch.Present
             : single.Any(batch.Rows.ContainsKey) ? batch.Present!.index_select(1, Fusion.PlacesOf(single, batch.Present.device)) : null; // (N, M)
         Tensor? nodes = batch.Graphs is { } graphs ? Graph?.Forward(graphs) : null;      // (A, H)
-        Tensor? sums = Fusion.Config.AtomWidth is null || nodes is null ? null : Placed(Modality.Graph, GraphNetwork.SumOverNodes(nodes, batch.Graphs!), batch);
+        Tensor? sums = Fusion.Config.AtomTargets.Count == 0 || nodes is null ? null : Placed(Modality.Graph, GraphNetwork.SumOverNodes(nodes, batch.Graphs!), batch);
         return Fusion.Forward(single.ToDictionary(m => m, m => Embed(m, batch, nodes)), present, single.Length < used.Length ? Atoms(batch, nodes) : null, sums).Prediction.MoveToOuterDisposeScope();
     }
 

@@ -54,8 +54,8 @@ public sealed record ModelManifest
     /// <summary>What the language model reads of the graph, where that is one of the modalities.</summary>
     public GraphTokens GraphTokens { get; init; }
 
-    /// <summary>Whether contributions of the graph's atoms are added to the prediction.</summary>
-    public bool AtomContributions { get; init; }
+    /// <summary>The targets to which contributions of the graph's atoms are added.</summary>
+    public IReadOnlyList<string> AtomContributions { get; init; } = [];
 
     /// <summary>sha256 of <c>model.safetensors</c>.</summary>
     public required string WeightsSha256 { get; init; }

@@ -6,7 +6,7 @@ public static class ShippedModels
     /// <summary>The model that predicts where none is named.</summary>
     public const string Default = "llmfusion-mini";
 
-    private const string FolderName = "models";
+    private const string FolderName = "models", EncoderFile = "pretraining.json";
 
     /// <summary>How many folders above the program's own the repository's root may be: src/LlmFusion.Cli/bin/Release/net10.0.</summary>
     private const int Levels = 5;
@@ -16,6 +16,13 @@ public static class ShippedModels
 
     /// <summary>Names of the models that are there.</summary>
     public static IReadOnlyList<string> Names => NamesIn(Folder);
+
+    /// <summary>Names of the pretrained encoders that are there, for <c>--encoder</c>.</summary>
+    public static IReadOnlyList<string> Encoders => Folder is null ? [] : [.. Directory.GetDirectories(Folder).Where(IsEncoder).Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal)];
+
+    /// <summary>The folder of a pretrained encoder that comes with the program; what is no such one's name, as it is. A folder of one's own wins over a name.</summary>
+    public static string ResolveEncoder(string nameOrFolder) =>
+        Folder is not null && !Directory.Exists(nameOrFolder) && !nameOrFolder.Contains(Path.DirectorySeparatorChar) && Path.Combine(Folder, nameOrFolder) is var folder && IsEncoder(folder) ? folder : nameOrFolder;
 
     /// <summary>The folder of a model.</summary>
     /// <param name="nameOrFolder">A folder, or the name of a shipped model; null for <see cref="Default"/>.</param>
@@ -51,6 +58,8 @@ public static class ShippedModels
 
     private static string[] NamesIn(string? models) => models is null ? []
         : [.. Directory.GetDirectories(models).Where(IsModel).Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal)];
+
+    private static bool IsEncoder(string folder) => File.Exists(Path.Combine(folder, EncoderFile));
 
     private static bool IsModel(string folder) => File.Exists(Path.Combine(folder, TrainedModel.ManifestFile));
 }

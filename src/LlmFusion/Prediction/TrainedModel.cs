@@ -66,7 +66,7 @@ public sealed class TrainedModel : IDisposable
         foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
         GraphNetwork? graph = inputs.Representation.Modalities.Contains(Modality.Graph)
             ? new GraphNetwork(NewNetworks.Graph(config.GraphWidth ?? size.Width / 2, config.GraphLayers ?? size.GraphLayers)) : null;
-        return new TrainedModel(Build(encoders, graph, inputs, llm, config.Positions, config.ModalityEncoding, config.GraphTokens, config.AtomContributions, scaler.Means.Count), inputs, scaler);
+        return new TrainedModel(Build(encoders, graph, inputs, llm, config.Positions, config.ModalityEncoding, config.GraphTokens, config.PlacesOfContributions(), scaler.Means.Count), inputs, scaler);
     }
 
     /// <summary>Begins to load libtorch and RDKit on other cores, while the caller reads the command and the manifest. A failure shows where they are used.</summary>
@@ -107,7 +107,7 @@ public sealed class TrainedModel : IDisposable
             foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
             ModalityEntry? graph = manifest.Modalities.FirstOrDefault(m => m.Modality() == Modality.Graph);
             PropertyModel network = Build(encoders, graph is null ? null : NewGraph(Inside(folder, graph.Encoder)), inputs,
-                Architectures.NewLanguageModel(backbone, initialize: false), manifest.Positions, manifest.ModalityEncoding, manifest.GraphTokens, manifest.AtomContributions, manifest.Targets.Count);
+                Architectures.NewLanguageModel(backbone, initialize: false), manifest.Positions, manifest.ModalityEncoding, manifest.GraphTokens, [.. manifest.AtomContributions.Select(name => manifest.Targets.ToList().FindIndex(t => t.Name == name))], manifest.Targets.Count);
             Load(network.Fusion, Path.Combine(folder, WeightsFile), manifest.WeightsSha256);
             foreach ((Modality modality, (ModalityEntry entry, string encoder, _)) in trained) Load(network.Encoders[modality].Model, Path.Combine(encoder, WeightsFile), entry.Sha256);
             if (graph is not null) Load(network.Graph!, Path.Combine(Inside(folder, graph.Encoder), WeightsFile), graph.Sha256);
@@ -321,7 +321,7 @@ public sealed class TrainedModel : IDisposable
     }
 
     private static PropertyModel Build(IReadOnlyDictionary<Modality, SequenceEncoder> encoders, GraphNetwork? graph, InputEncoder inputs, LanguageModel llm,
-        PositionMode positions, ModalityEncoding encoding, GraphTokens graphTokens, bool atomContributions, int targets) => new(encoders, graph, new FusionModel(new FusionConfig
+        PositionMode positions, ModalityEncoding encoding, GraphTokens graphTokens, IReadOnlyList<int> atomTargets, int targets) => new(encoders, graph, new FusionModel(new FusionConfig
         {
             Modalities = inputs.Representation.Modalities,
             Widths = inputs.Representation.Modalities.ToDictionary(m => m, m => encoders.TryGetValue(m, out SequenceEncoder? encoder) ? encoder.Model.Width
@@ -330,7 +330,8 @@ public sealed class TrainedModel : IDisposable
             Positions = positions,
             Encoding = encoding,
             GraphTokens = graphTokens,
-            AtomWidth = atomContributions ? graph!.Config.Width : null,
+            AtomWidth = graph?.Config.Width ?? 0,
+            AtomTargets = atomTargets,
             Targets = targets,
         }, llm));
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmFusion.Training;
 using LlmFusion.Transformers;
+using LlmFusion.Transformers.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -110,6 +111,7 @@ internal sealed class PretrainLoop(
         int epoch = state.Epoch + 1;
         Stopwatch clock = Stopwatch.StartNew();
         HeldOutLosses heldOut = Validate();
+        Allocator.Trim();
         double trainLoss = state.LossSum / Math.Max(1, state.Rows);
         EpochRecord record = new(epoch, trainLoss, heldOut.Loss, LearningRateAt(Done(state, Math.Max(1, state.Step), state.History.Sum(h => h.Seconds) + state.Seconds)), state.Seconds + clock.Elapsed.TotalSeconds, state.Rows / Math.Max(1e-9, state.Seconds), []);
         int steps = state.Step;

@@ -89,7 +89,7 @@ internal sealed class InitialModel : IDisposable
 
         if (_model.Network.Graph is { Config: var graph } && stack.Contains(Modality.Graph))
         {
-            own = own with { GraphTokens = manifest.GraphTokens, AtomContributions = config.AtomContributions || manifest.AtomContributions, GraphWidth = graph.Width, GraphLayers = graph.Layers };
+            own = own with { GraphTokens = manifest.GraphTokens, AtomContributions = [.. config.AtomContributions.Union(manifest.AtomContributions.Intersect(config.Targets))], GraphWidth = graph.Width, GraphLayers = graph.Layers };
             decided = decided.Concat(OfGraph);
         }
 
@@ -180,7 +180,8 @@ internal sealed class InitialModel : IDisposable
         Dictionary<string, Tensor> to = model.Network.state_dict();
         double factor = entries[place].Deviation / scaler.Deviations[row];
         to[HeadWeight][row].copy_(from[HeadWeight][place] * factor);
-        if (from.TryGetValue(AtomHead, out Tensor? contributions) && to.TryGetValue(AtomHead, out Tensor? own)) own[row].copy_(contributions[place] * factor);
+        if (_model.Manifest.AtomContributions.ToList().IndexOf(target) is >= 0 and int given)
+            to[AtomHead][model.Network.Fusion.Config.AtomTargets.ToList().IndexOf(row)].copy_(from[AtomHead][given] * factor);
         to[HeadBias][row].copy_(from[HeadBias][place] * factor + (entries[place].Mean - scaler.Means[row]) / scaler.Deviations[row]);
         return true;
     }

@@ -26,6 +26,7 @@ public sealed partial record RunConfig
         Require(Targets.Count > 0 || Data is not null, "targets", "none", "at least one column");
         Require(SplitFractions.Count == 3 && SplitFractions.All(f => f >= 0) && Math.Abs(SplitFractions.Sum() - 1) < 1e-6, "split_fractions", string.Join(", ", SplitFractions), "three shares that add up to 1");
         Require(TrainRows is null or >= 1, "train_rows", TrainRows, "at least 1");
+        if (Targets.Count > 0) PlacesOfContributions();
         Require(CalibrationFraction is >= 0 and < 1, "calibration_fraction", CalibrationFraction, "0 up to, not including, 1");
         Require(WeightColumn is null || Data is null, "weight_column", WeightColumn, "none with a built-in data set, which has no weights");
         Require(!TemplatedTrainText || Data is not null, "templated_train_text", TemplatedTrainText, "it with the built-in data set chebi20 alone");
@@ -43,7 +44,7 @@ public sealed partial record RunConfig
                 "encoder_learning_rates", name, "a modality of the run whose encoder is trained along: a new one, or a pretrained one with ,train");
         }
 
-        Require(StackOrder().Contains(Modality.Graph) || (GraphTokens == GraphTokens.Pooled && !AtomContributions && GraphWidth is null && GraphLayers is null), "graph_tokens, atom_contributions, graph_width, graph_layers", string.Join(", ", StackOrder()), "the modality graph with them");
+        Require(StackOrder().Contains(Modality.Graph) || (GraphTokens == GraphTokens.Pooled && AtomContributions.Count == 0 && GraphWidth is null && GraphLayers is null), "graph_tokens, atom_contributions, graph_width, graph_layers", string.Join(", ", StackOrder()), "the modality graph with them");
         Require(GraphWidth is null or (>= 8 and <= 4096), "graph_width", GraphWidth, "8 to 4096");
         Require(GraphLayers is null or (>= 1 and <= 64), "graph_layers", GraphLayers, "1 to 64");
         Require(Fusion == FusionKind.LanguageModel || (Backbone is null && InitModel is null && Tune == TuneMode.Full), "fusion", "mean_mlp", "language_model with a backbone, with a model to begin from, and with a tune other than full");

@@ -159,8 +159,8 @@ public sealed partial record RunConfig
     /// <summary>What the language model reads of the graph: one token, or one for each atom.</summary>
     public GraphTokens GraphTokens { get; init; } = GraphTokens.Pooled;
 
-    /// <summary>Whether contributions of the graph's atoms are added to the prediction, one linear map of each atom's state: for properties that grow with the molecule.</summary>
-    public bool AtomContributions { get; init; }
+    /// <summary>Targets to whose prediction contributions of the graph's atoms are added, one linear map of each atom's state: those that grow with the molecule.</summary>
+    public List<string> AtomContributions { get; init; } = [];
 
     /// <summary>Width of an atom's state in the graph encoder; null: half the width of <see cref="Size"/>.</summary>
     public int? GraphWidth { get; init; }
@@ -340,6 +340,14 @@ public sealed partial record RunConfig
 
         return defined;
     }
+
+    /// <summary>The places of <see cref="AtomContributions"/> among the targets.</summary>
+    /// <exception cref="ArgumentException">One is no target.</exception>
+    public IReadOnlyList<int> PlacesOfContributions() =>
+    [
+        .. AtomContributions.Select(name => Targets.IndexOf(name) is >= 0 and int place ? place
+            : throw new ArgumentException($"atom_contributions: got {name}, expected some of the targets {string.Join(", ", Targets)}")),
+    ];
 
     /// <summary>The pretrained encoders by modality.</summary>
     /// <exception cref="ArgumentException">One is of another form, or its modality is not in use or no sequence.</exception>

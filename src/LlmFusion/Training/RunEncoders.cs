@@ -94,7 +94,7 @@ internal sealed class RunEncoders(RunConfig config, InitialModel? initial, Model
     private JsonObject ConfigOf(EncoderChoice choice) => (config.Init == InitKind.Random ? ModelPresets.Find(choice.Model)?.Config() : null)
         ?? JsonObject.Create(Architectures.ReadConfig(Get(choice.Model, choice.Revision).Path))!;
 
-    private ModelFolder Get(string model, string? revision) => (hub ?? new ModelHub()).Get(model, revision, progress => observe(new ModelProgress(progress)), cancellation);
+    private ModelFolder Get(string model, string? revision) => (hub ?? new ModelHub()).Get(ShippedModels.ResolveEncoder(model), revision, progress => observe(new ModelProgress(progress)), cancellation);
 
     /// <summary>The run's dropout, where the architecture has any: three in a GPT-2, that of attention alone in Llama and Granite.</summary>
     private JsonObject WithDropout(JsonObject json)

@@ -5,6 +5,7 @@ using LlmFusion.Distributed;
 using LlmFusion.Modalities;
 using LlmFusion.Prediction;
 using LlmFusion.Transformers;
+using LlmFusion.Transformers.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -171,6 +172,7 @@ public sealed class Trainer
             Plateau = rate.State,
             History = [.. state.History, record],
         };
+        Allocator.Trim();
         _observe(new EpochDone(record, _config.Targets, best));
         // An epoch shorter than its checkpoint's writing is not worth one: it is done again after a crash.
         if (checkpoint.IsCheap || _config.CheckpointMinutes == 0) Save(checkpoint, state);

@@ -23,7 +23,8 @@ namespace LlmFusion.Training;
 /// <param name="Reason">Why training ended.</param>
 /// <param name="Folder">The model folder.</param>
 /// <param name="Plots">PNG files written.</param>
-public sealed record TrainingSummary(ModelManifest Manifest, StopReason Reason, string Folder, IReadOnlyList<string> Plots);
+/// <param name="History">The epochs, of all legs of the run.</param>
+public sealed record TrainingSummary(ModelManifest Manifest, StopReason Reason, string Folder, IReadOnlyList<string> Plots, IReadOnlyList<EpochRecord> History);
 
 /// <summary>A run from data to model folder: read, represent, train, evaluate, write.</summary>
 public static class TrainingRun
@@ -74,7 +75,7 @@ public static class TrainingRun
         Dictionary<Modality, FrozenEncoder> pretrained = encoders.OpenPretrained();
         DataSplits splits = RunData.Open(config);
         config = config with { Targets = [.. splits.Targets] };
-        _ = Objective.Of(config); // a weight of what is no target, before anything is computed
+        _ = (Objective.Of(config), config.PlacesOfContributions()); // of what is no target, before anything is computed
         RunEnvironment environment = RunEnvironment.Current(device);
         List<string> notes = [];
         if (splits.HeldOut.Count > 0)
@@ -181,7 +182,7 @@ public static class TrainingRun
         AtomicFile.Write(Path.Combine(output, ReportFile), RunReport.Of(manifest, config, state, reason, parameters, [.. plots.OrderBy(p => !p.EndsWith("learning-curve.png", StringComparison.Ordinal)).Select(p => Path.ChangeExtension(p, ".svg"))]));
         logs!.Ended(state, reason, metrics);
         if (reason is StopReason.Completed or StopReason.EarlyStopping && !config.KeepCheckpoints) checkpoint.Delete();
-        return new TrainingSummary(manifest, reason, output, plots);
+        return new TrainingSummary(manifest, reason, output, plots, state.History);
     }
 
     /// <summary>Of the minutes that the run was given; null where it has no limit.</summary>

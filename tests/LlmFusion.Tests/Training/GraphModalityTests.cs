@@ -79,7 +79,7 @@ public sealed class GraphModalityTests : IDisposable
     [InlineData(GraphTokens.Atoms)]
     public void Contributions_of_atoms_are_summed_over_each_molecule_that_has_a_graph(GraphTokens tokens)
     {
-        using TrainedModel model = TrainedModel.Load(TrainingRun.Run(Config(["fingerprint", "graph"], tokens) with { AtomContributions = true, Epochs = 2, EarlyStopping = 2 },
+        using TrainedModel model = TrainedModel.Load(TrainingRun.Run(Config(["fingerprint", "graph"], tokens) with { AtomContributions = ["a"], Epochs = 2, EarlyStopping = 2 },
             _folder["contributions"], resume: false, _ => { }, TestContext.Current.CancellationToken).Folder);
         using DisposeScope scope = NewDisposeScope();
         using IDisposable noGrad = no_grad();
@@ -100,8 +100,8 @@ public sealed class GraphModalityTests : IDisposable
     public void A_run_that_begins_from_a_model_takes_its_atoms_contributions_over_and_may_add_them()
     {
         RunConfig config = Config(["graph"], GraphTokens.Pooled) with { Epochs = 2, EarlyStopping = 2 };
-        string plain = Run(config, "plain"), added = Run(config with { InitModel = plain, AtomContributions = true, LearningRate = 1e-12 }, "added"),
-            kept = Run(config with { InitModel = Run(config with { AtomContributions = true }, "first"), LearningRate = 1e-12 }, "kept");
+        string plain = Run(config, "plain"), added = Run(config with { InitModel = plain, AtomContributions = ["a"], LearningRate = 1e-12 }, "added"),
+            kept = Run(config with { InitModel = Run(config with { AtomContributions = ["a"] }, "first"), LearningRate = 1e-12 }, "kept");
         Assert.Equal(Of(plain), Of(added), 1e-5f);
         Assert.Equal(Of(_folder["first"]), Of(kept), 1e-5f);
 

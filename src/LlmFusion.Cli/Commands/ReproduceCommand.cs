@@ -1,0 +1,77 @@
+using System.CommandLine;
+using System.Globalization;
+using LlmFusion.Cli.Rendering;
+using LlmFusion.Evaluation;
+using LlmFusion.DataSets;
+using LlmFusion.Experiments;
+
+namespace LlmFusion.Cli.Commands;
+
+/// <summary><c>reproduce</c>: a table, cell by cell.</summary>
+internal static class ReproduceCommand
+{
+    public static Command Create()
+    {
+        Argument<string> name = new("STUDY") { Description = "fusion (does fusion help?) or pretraining (does pretraining help?)" };
+        name.AcceptOnlyFromAmong("fusion", "pretraining");
+        Option<string> output = new("--output", "-o") { Description = "Folder for results and report", Required = true, HelpName = "FOLDER" };
+        Option<int> seeds = new("--seeds") { Description = "How often each cell is run, with other seeds", DefaultValueFactory = _ => 1 };
+        Option<string?> only = new("--only") { Description = "Only cells whose name has one of these parts, separated by commas", HelpName = "PARTS" };
+        Option<bool> dryRun = new("--dry-run") { Description = "List the cells, what is done, and about how long the rest takes; run nothing" };
+        Option<string?> control = new("--control") { Description = "For pretraining: the encoder of pretrain smiles --objective mlm", HelpName = "FOLDER" };
+        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, seeds, only, dryRun, control };
+        HelpWithExamples.Set(command, ["./llmfusion reproduce fusion --seeds 3 -o my-fusion", "./llmfusion reproduce fusion -o my-fusion --only gr,mfp", "./llmfusion reproduce pretraining --control my-mlm-encoder -o my-pretraining --dry-run"],
+            ["Cells run one after the other. Ctrl-C keeps what is done and where the cell under way is: the same command goes on."]);
+        command.SetRun((parse, screen, stop) =>
+        {
+            if (parse.GetValue(seeds) < 1) throw new UsageException($"--seeds: got {parse.GetValue(seeds)}, expected at least 1");
+            Study study = parse.GetValue(name) switch
+            {
+                "fusion" => FusionStudy.Create(),
+                _ => PretrainingStudy.Create(parse.GetValue(control) ?? throw new UsageException("pretraining needs its control: --control FOLDER, from ./llmfusion pretrain smiles --objective mlm")),
+            };
+            string folder = parse.GetValue(output)!;
+            StudyRun run = new(study, folder, parse.GetValue(seeds), OptionValues.List(parse.GetValue(only)));
+            if (parse.GetValue(dryRun))
+            {
+                Plan(run, screen);
+                return ExitCode.Done;
+            }
+
+            using TrainingView view = new(screen);
+            bool done = run.Run(happened => Show(happened, view, screen, () => StudyReport.Write(run, folder, parse.GetValue(seeds))), stop);
+            view.Dispose();
+            StudyReport.Write(run, folder, parse.GetValue(seeds));
+            screen.Data($"Report {Path.Combine(folder, StudyReport.FileName)}");
+            return done ? ExitCode.Done : ExitCode.Stopped;
+        });
+        return command;
+    }
+
+    private static void Show(StudyEvent happened, TrainingView view, Screen screen, Action report)
+    {
+        switch (happened)
+        {
+            case StudyEvent.Begun b:
+                screen.Note(string.Create(CultureInfo.InvariantCulture, $"\n{b.Number} of {b.Count}: {b.Cell.Name} (about {b.Minutes:F0} min left for all)"));
+                break;
+            case StudyEvent.Within w:
+                view.Show(w.Of);
+                break;
+            case StudyEvent.Done d:
+                view.Dispose();
+                report();
+                screen.Note(string.Join(", ", d.Result.Metrics.Rows.Where(r => r.Split == Parts.Test && r.Predictor == Comparison.Model)
+                    .Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Target}: MAE {r.Metrics.Mae:G3}, MSE {r.Metrics.Mse:G3}"))));
+                break;
+        }
+    }
+
+    private static void Plan(StudyRun run, Screen screen)
+    {
+        DataTable table = new("cell", "done", "minutes") { Title = run.Study.Title };
+        foreach (StudyCell cell in run.Cells) table.Add(cell.Name, run.ResultOf(cell) is null ? "no" : "yes", run.MinutesOf(cell).ToString("F0", CultureInfo.InvariantCulture));
+        screen.Table(table);
+        screen.Data(string.Create(CultureInfo.InvariantCulture, $"{run.Cells.Count(c => run.ResultOf(c) is null)} of {run.Cells.Count} cells are left, about {run.Cells.Where(c => run.ResultOf(c) is null).Sum(run.MinutesOf):F0} minutes on two cores."));
+    }
+}

@@ -1,0 +1,70 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using LlmFusion.Evaluation;
+using LlmFusion.Prediction;
+using LlmFusion.Training;
+
+namespace LlmFusion.Experiments;
+
+/// <summary>An epoch of a cell's learning curve, in scaled units.</summary>
+/// <param name="TrainLoss">Mean over the epoch's steps.</param>
+/// <param name="ValidLoss">After the epoch.</param>
+public sealed record CurvePoint(double TrainLoss, double ValidLoss);
+
+/// <summary>What a cell's run gave, as it is kept: a repeat needs nothing else.</summary>
+public sealed record CellResult
+{
+    /// <summary>Name of the cell.</summary>
+    public required string Cell { get; init; }
+
+    /// <summary><see cref="StudyCell.Key"/> of what was run.</summary>
+    public required string Key { get; init; }
+
+    /// <summary>Seed of weights and order.</summary>
+    public required int Seed { get; init; }
+
+    /// <summary>Metrics on all splits with 95 % bootstrap intervals, beside those of the training mean.</summary>
+    public required Comparison Metrics { get; init; }
+
+    /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null where the data has no such twins.</summary>
+    public EvaluationReport? WithoutStereoTwins { get; init; }
+
+    /// <summary>The learning curve.</summary>
+    public required IReadOnlyList<CurvePoint> Curve { get; init; }
+
+    /// <summary>Seconds from data to metrics, legs of a resumed run together.</summary>
+    public required double Seconds { get; init; }
+
+    /// <summary>Trained parameters.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>The data, with hashes.</summary>
+    public required DataEntry Data { get; init; }
+
+    /// <summary>What it was computed with.</summary>
+    public required RunEnvironment? Environment { get; init; }
+
+    /// <summary>The whole configuration.</summary>
+    public required JsonObject Config { get; init; }
+
+    private static readonly JsonSerializerOptions Json = new(RunConfig.Json) { WriteIndented = true, RespectNullableAnnotations = true };
+
+    /// <summary>Writes it; the file is replaced atomically.</summary>
+    public void Write(string path) => AtomicFile.Write(path, JsonSerializer.Serialize(this, Json));
+
+    /// <summary>Reads it; null where there is none.</summary>
+    /// <exception cref="InvalidDataException">The file is none of a cell's result.</exception>
+    public static CellResult? Read(string path)
+    {
+        if (!File.Exists(path)) return null;
+        try
+        {
+            return JsonSerializer.Deserialize<CellResult>(File.ReadAllText(path), Json) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"{path}: is no result of a cell ({e.Message}); remove it and the cell is run again", e);
+        }
+    }
+}

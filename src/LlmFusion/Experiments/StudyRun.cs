@@ -1,0 +1,135 @@
+using System.Diagnostics;
+using LlmFusion.DataSets;
+using LlmFusion.Prediction;
+using LlmFusion.Training;
+
+namespace LlmFusion.Experiments;
+
+/// <summary>Something that happens while a study runs.</summary>
+public abstract record StudyEvent
+{
+    /// <summary>A cell begins, or goes on.</summary>
+    /// <param name="Cell">The cell.</param>
+    /// <param name="Number">Its number among those that are to be run, from 1.</param>
+    /// <param name="Count">How many those are.</param>
+    /// <param name="Minutes">About how long all that is left takes.</param>
+    public sealed record Begun(StudyCell Cell, int Number, int Count, double Minutes) : StudyEvent;
+
+    /// <summary>What happens in a cell's run.</summary>
+    /// <param name="Of">The event.</param>
+    public sealed record Within(TrainingEvent Of) : StudyEvent;
+
+    /// <summary>A cell is done.</summary>
+    /// <param name="Cell">The cell.</param>
+    /// <param name="Result">What it gave.</param>
+    public sealed record Done(StudyCell Cell, CellResult Result) : StudyEvent;
+}
+
+/// <summary>Runs a study's cells one after the other and keeps what is done: a cell whose result stands there is not run again, one that was cut off goes on.</summary>
+public sealed class StudyRun
+{
+    private const string Runs = "runs", KeyFile = "cell.key", Chebi20 = "chebi20";
+
+    private readonly string _output;
+
+    /// <param name="study">The study.</param>
+    /// <param name="output">Its folder: <c>cells/</c> with the results, <c>runs/</c> with what is under way.</param>
+    /// <param name="seeds">How many seeds.</param>
+    /// <param name="only">Parts of names of the cells that are run; null: all.</param>
+    public StudyRun(Study study, string output, int seeds, IReadOnlyList<string>? only = null)
+    {
+        Study = study;
+        _output = output;
+        Cells = study.Cells(seeds, only);
+        if (Cells.Count == 0) throw new ArgumentException($"only: got {string.Join(", ", only ?? [])}, which is in no name of a cell of {study.Name}; expected part of one, such as {study.Cells(1)[0].Name}");
+    }
+
+    /// <summary>The study.</summary>
+    public Study Study { get; }
+
+    /// <summary>The cells that are asked for.</summary>
+    public IReadOnlyList<StudyCell> Cells { get; }
+
+    /// <summary>Where a cell's result lies.</summary>
+    public string ResultPath(StudyCell cell) => Path.Combine(_output, "cells", cell.Name + ".json");
+
+    /// <summary>A cell's result; null where it has not been run, or is to be run again because its key has changed.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
+    public CellResult? ResultOf(StudyCell cell) => CellResult.Read(ResultPath(cell)) is { } result && result.Key == cell.Key() ? result : null;
+
+    /// <summary>About how long a cell takes: as long as it or another seed of it took, else as its row says.</summary>
+    public double MinutesOf(StudyCell cell)
+    {
+        CellResult[] known = [.. Study.Cells(Seeds).Where(c => c.Row == cell.Row && c.Panel == cell.Panel).Select(ResultOf).OfType<CellResult>()];
+        return known.Length > 0 ? known.Average(r => r.Seconds) / 60 : cell.Row.Minutes;
+    }
+
+    /// <summary>Runs what is not done.</summary>
+    /// <param name="observe">Receives what happens.</param>
+    /// <param name="cancellation">Stops after the step under way; the cell goes on in the next call.</param>
+    /// <returns>Whether all cells are done.</returns>
+    public bool Run(Action<StudyEvent> observe, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(Path.Combine(_output, "cells"));
+        StudyCell[] left = [.. Cells.Where(cell => ResultOf(cell) is null)];
+        foreach ((int i, StudyCell cell) in left.Index())
+        {
+            if (cancellation.IsCancellationRequested) return false;
+            observe(new StudyEvent.Begun(cell, i + 1, left.Length, left.Skip(i).Sum(MinutesOf)));
+            if (Run(cell, observe, cancellation) is not { } result) return false;
+            observe(new StudyEvent.Done(cell, result));
+        }
+
+        return true;
+    }
+
+    private int Seeds => Cells.Max(c => c.Seed) + 1;
+
+    private CellResult? Run(StudyCell cell, Action<StudyEvent> observe, CancellationToken cancellation)
+    {
+        string folder = Path.Combine(_output, Runs, cell.Name), key = cell.Key(), keyFile = folder + "." + KeyFile;
+        bool begun = File.Exists(keyFile) && File.ReadAllText(keyFile) == key;
+        if (!begun && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        Directory.CreateDirectory(Path.Combine(_output, Runs));
+        AtomicFile.Write(keyFile, key);
+        Stopwatch clock = Stopwatch.StartNew();
+        TrainingSummary summary;
+        try
+        {
+            summary = TrainingRun.Run(cell.Config, folder, resume: Directory.Exists(folder), e => observe(new StudyEvent.Within(e)), cancellation);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return null;
+        }
+
+        if (summary.Reason == StopReason.Cancelled) return null;
+        double trained = summary.Manifest.Training.Seconds;
+        CellResult result = new()
+        {
+            Cell = cell.Name,
+            Key = key,
+            Seed = cell.Seed,
+            Metrics = summary.Manifest.Metrics,
+            WithoutStereoTwins = TwinsOf(cell, folder, cancellation),
+            Curve = [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
+            Seconds = Math.Max(trained, clock.Elapsed.TotalSeconds),
+            Parameters = summary.Manifest.Training.Parameters,
+            Data = summary.Manifest.Data,
+            Environment = summary.Manifest.Environment,
+            Config = System.Text.Json.JsonSerializer.SerializeToNode(cell.Config, RunConfig.Json)!.AsObject(),
+        };
+        result.Write(ResultPath(cell));
+        Directory.Delete(folder, recursive: true);
+        File.Delete(keyFile);
+        return result;
+    }
+
+    /// <summary>Only ChEBI-20's splits hold stereoisomers of each other's molecules.</summary>
+    private static Evaluation.EvaluationReport? TwinsOf(StudyCell cell, string folder, CancellationToken cancellation)
+    {
+        if (cell.Config.Data != Chebi20) return null;
+        using TrainedModel model = TrainedModel.Load(folder);
+        return Evaluator.OnDataSet(new Predictor(model, cell.Config.Device), Chebi20, Parts.Test, cancellation: cancellation).WithoutStereoTwins;
+    }
+}

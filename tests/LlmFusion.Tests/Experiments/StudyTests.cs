@@ -1,0 +1,93 @@
+using LlmFusion.Evaluation;
+using LlmFusion.Experiments;
+using LlmFusion.Tests.DataSets;
+using LlmFusion.Training;
+using Xunit;
+
+namespace LlmFusion.Tests.Experiments;
+
+/// <summary>A table of runs: what is done is kept, what changed is run again, and the report says no more than the runs.</summary>
+public sealed class StudyTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_study_runs_each_cell_once_and_goes_on_where_it_was_cut_off()
+    {
+        List<string> begun = [];
+        using CancellationTokenSource stop = new();
+        string output = _folder["study"];
+        StudyRun run = new(Small(epochs: 2), output, seeds: 2);
+        Assert.Equal(4, run.Cells.Count);
+        Assert.Equal(4 * 0.1, run.Cells.Sum(run.MinutesOf), 1e-9);
+        // The second cell is stopped within its run.
+        Assert.False(run.Run(e => { if (e is StudyEvent.Begun { Number: 2 }) stop.Cancel(); Note(e); }, stop.Token));
+        Assert.Equal(["mfp.demo.seed0", "gr.demo.seed0"], begun);
+        Assert.Single(run.Cells, cell => run.ResultOf(cell) is not null);
+
+        begun.Clear();
+        Assert.True(run.Run(Note, TestContext.Current.CancellationToken));
+        Assert.Equal(["gr.demo.seed0", "mfp.demo.seed1", "gr.demo.seed1"], begun);
+        Assert.True(run.Run(_ => Assert.Fail("all is done"), TestContext.Current.CancellationToken));
+        CellResult result = run.ResultOf(run.Cells[0])!;
+        Assert.Equal(2, result.Curve.Count);
+        Assert.NotNull(result.Metrics.Find("test", "logp", Comparison.Model)!.Intervals);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(output, "runs")));
+
+        // Other settings: of this row alone nothing is known any more.
+        StudyRun changed = new(Small(epochs: 3), output, seeds: 2);
+        Assert.Equal([false, true, false, true], changed.Cells.Select(cell => changed.ResultOf(cell) is not null));
+
+        string report = Report(run);
+        Assert.Contains("| *one* |", report, StringComparison.Ordinal);
+        Assert.Contains("4 runs", report, StringComparison.Ordinal);
+        Assert.DoesNotContain("Not run yet", report, StringComparison.Ordinal);
+        Assert.True(File.Exists(Path.Combine(output, "demo-logp.svg")));
+        Assert.Contains("Not run yet: 2 of 4", Report(changed), StringComparison.Ordinal);
+
+        File.WriteAllText(run.ResultPath(run.Cells[0]), "{}");
+        Assert.Contains(run.ResultPath(run.Cells[0]), Assert.Throws<InvalidDataException>(() => run.ResultOf(run.Cells[0])).Message, StringComparison.Ordinal);
+        Assert.Contains("xyz", Assert.Throws<ArgumentException>(() => new StudyRun(run.Study, output, 1, ["xyz"])).Message, StringComparison.Ordinal);
+
+        void Note(StudyEvent e)
+        {
+            if (e is StudyEvent.Begun b) begun.Add(b.Cell.Name);
+        }
+
+        string Report(StudyRun of)
+        {
+            StudyReport.Write(of, output, seeds: 2);
+            return File.ReadAllText(Path.Combine(output, StudyReport.FileName));
+        }
+    }
+
+    [Fact]
+    public void An_interval_holds_the_spread_of_rows_and_of_seeds()
+    {
+        TargetMetrics Seed(double mae, double half) => new(10, mae, mae, mae, 0) { Intervals = new(new(mae - half, mae + half), new(0, 0), new(0, 0), new(0, 0)) };
+        StudyValue one = StudyValue.Of([Seed(1, 0.1)], StudyMetric.Mae)!, two = StudyValue.Of([Seed(1, 0.1), Seed(3, 0.1)], StudyMetric.Mae)!;
+        Assert.Equal((1, 0.9, 1.1), (one.Mean, Math.Round(one.Interval.Low, 9), Math.Round(one.Interval.High, 9)));
+        // s^2 = 2, of a mean of two: 1.
+        Assert.Equal(2 + Math.Sqrt((0.1 * 0.1) + (1.96 * 1.96)), two.Interval.High, 1e-9);
+        Assert.Null(StudyValue.Of([], StudyMetric.Mae));
+    }
+
+    private static Study Small(int epochs)
+    {
+        RunConfig config = new() { Size = "tiny", Epochs = 2, EarlyStopping = 9 };
+        return new Study
+        {
+            Name = "small",
+            Title = "Small",
+            Question = "Is it run?",
+            Panels = [new("demo", "Demo", ["logp"], StudyMetric.Mae, c => c with { Data = "demo", TrainRows = 100 })],
+            Rows =
+            [
+                new("mfp", "MFP", "one", config with { Modalities = ["fingerprint"], Epochs = epochs }, 0.1),
+                new("gr", "GR", "one", config with { Modalities = ["graph"] }, 0.1),
+            ],
+        };
+    }
+}
