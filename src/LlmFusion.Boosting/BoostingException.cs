@@ -1,0 +1,4 @@
+namespace LlmFusion.Boosting;
+
+/// <summary>XGBoost refused something; the message holds its own reason.</summary>
+public sealed class BoostingException(string message) : Exception(message);

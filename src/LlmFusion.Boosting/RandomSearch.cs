@@ -1,0 +1,52 @@
+namespace LlmFusion.Boosting;
+
+/// <summary>
+/// Draws hyper-parameters at random (Bergstra and Bengio 2012), the seven that the paper searches (P18). Rates and weights are drawn on a
+/// logarithmic scale. Trial k of a seed is always the same, whichever trials were run before it.
+/// </summary>
+public sealed record RandomSearch
+{
+    /// <summary>Range of the learning rate.</summary>
+    public (double Low, double High) LearningRate { get; init; } = (0.02, 0.3);
+
+    /// <summary>Range of the depth, both ends included.</summary>
+    public (int Low, int High) MaxDepth { get; init; } = (4, 10);
+
+    /// <summary>Range of the number of trees, both ends included.</summary>
+    public (int Low, int High) Estimators { get; init; } = (100, 800);
+
+    /// <summary>Range of the share of rows.</summary>
+    public (double Low, double High) Subsample { get; init; } = (0.5, 1);
+
+    /// <summary>Range of the share of features.</summary>
+    public (double Low, double High) ColsampleByTree { get; init; } = (0.3, 1);
+
+    /// <summary>Range of the least gain, for standardised targets; every second trial has none.</summary>
+    public (double Low, double High) Gamma { get; init; } = (1e-3, 1);
+
+    /// <summary>Range of the least weight of a leaf.</summary>
+    public (double Low, double High) MinChildWeight { get; init; } = (1, 30);
+
+    /// <summary>The settings of a trial; those that are not searched are <paramref name="standard"/>'s.</summary>
+    /// <param name="standard">The other settings.</param>
+    /// <param name="seed">The search's seed.</param>
+    /// <param name="trial">The trial, from 0.</param>
+    public BoosterSettings Draw(BoosterSettings standard, int seed, int trial)
+    {
+        Random random = new(unchecked((seed * 1_000_003) + trial));
+        return standard with
+        {
+            LearningRate = Logarithmic(LearningRate),
+            MaxDepth = random.Next(MaxDepth.Low, MaxDepth.High + 1),
+            Estimators = random.Next(Estimators.Low, Estimators.High + 1),
+            Subsample = Linear(Subsample),
+            ColsampleByTree = Linear(ColsampleByTree),
+            MinChildWeight = Logarithmic(MinChildWeight),
+            Gamma = random.NextDouble() < 0.5 ? 0 : Logarithmic(Gamma),
+        };
+
+        // Three digits say as much, and are read back as they were written.
+        double Linear((double Low, double High) range) => Math.Round(range.Low + ((range.High - range.Low) * random.NextDouble()), 3);
+        double Logarithmic((double Low, double High) range) => double.Parse((range.Low * Math.Pow(range.High / range.Low, random.NextDouble())).ToString("G3", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
+    }
+}

@@ -1,0 +1,170 @@
+using System.Globalization;
+using System.Text.Json;
+using Xunit;
+
+namespace LlmFusion.Boosting.Tests;
+
+/// <summary>XGBoost from here beside XGBoost from Python (tools/record_xgboost_golden.py).</summary>
+public sealed class BoosterTests
+{
+    private static readonly JsonElement Golden = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Golden", "xgboost.json"))).RootElement;
+
+    public static TheoryData<string> Cases => new(Golden.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("name").GetString()!));
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void It_learns_predicts_and_stops_as_Python_s_does(string name)
+    {
+        JsonElement golden = Golden.GetProperty("cases").EnumerateArray().Single(c => c.GetProperty("name").GetString() == name);
+        (FeatureMatrix train, FeatureMatrix valid) = Data();
+        using (train)
+        using (valid)
+        {
+            List<BoosterRound> rounds = [];
+            using Booster booster = Booster.Train(SettingsOf(golden), train, valid, rounds.Add, TestContext.Current.CancellationToken);
+            double[][] metrics = [.. golden.GetProperty("valid").EnumerateArray().Select(Doubles)];
+            Assert.Equal(metrics[0].Length, rounds.Count);
+            for (int m = 0; m < metrics.Length; m++)
+                for (int r = 0; r < rounds.Count; r++) Assert.Equal(metrics[m][r], rounds[r].Valid[m], 1e-5); // the library prints six digits
+            Assert.Equal(golden.GetProperty("trees").GetInt32(), booster.RoundsUsed);
+            Close(Doubles(golden.GetProperty("predictions")), booster.Predict(valid), 1e-6);
+            double[] gain = Doubles(golden.GetProperty("gain")), importance = booster.Importance(ImportanceKind.Gain);
+            for (int f = 0; f < gain.Length; f++) Assert.Equal(gain[f], importance[f], 1e-4 * Math.Max(1, gain[f]));
+
+            foreach (bool json in new[] { true, false })
+            {
+                using Booster read = Booster.Load(booster.Save(json));
+                Assert.Equal(booster.RoundsUsed, read.RoundsUsed);
+                Assert.Equal(booster.Predict(valid), read.Predict(valid));
+            }
+        }
+    }
+
+    [Fact]
+    public void A_model_that_Python_saved_predicts_the_same()
+    {
+        JsonElement golden = Golden.GetProperty("cases").EnumerateArray().Single(c => c.GetProperty("name").GetString() == "absolute");
+        (FeatureMatrix train, FeatureMatrix valid) = Data();
+        train.Dispose();
+        using (valid)
+        using (Booster booster = Booster.Load(File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "Golden", "absolute.json"))))
+        {
+            Assert.Equal(golden.GetProperty("trees").GetInt32(), booster.RoundsUsed);
+            Close(Doubles(golden.GetProperty("predictions")), booster.Predict(valid), 1e-6);
+        }
+    }
+
+    [Fact]
+    public void Sparse_rows_are_dense_rows_with_what_is_missing_left_out()
+    {
+        float[] dense = [1, float.NaN, 2, float.NaN, float.NaN, 3, 4, 5, float.NaN, 6, 1, float.NaN], labels = [1, 2, 3, 4];
+        using FeatureMatrix a = FeatureMatrix.Dense(dense, 3).WithLabels(labels);
+        using FeatureMatrix b = FeatureMatrix.Sparse([0, 2, 3, 5, 7], [0, 2, 2, 0, 1, 0, 1], [1, 2, 3, 4, 5, 6, 1], 3).WithLabels(labels);
+        BoosterSettings settings = new() { Estimators = 10, MinChildWeight = 0.1, Threads = 1 };
+        using Booster fromDense = Booster.Train(settings, a, cancellation: TestContext.Current.CancellationToken), fromSparse = Booster.Train(settings, b, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(fromDense.Predict(a), fromSparse.Predict(b));
+        Assert.NotEqual(fromDense.Predict(a)[0], fromDense.Predict(a)[3]);
+    }
+
+    [Fact]
+    public void What_does_not_fit_is_refused_with_the_reason()
+    {
+        using FeatureMatrix four = FeatureMatrix.Dense([1, 2, 3, 4], 1), two = FeatureMatrix.Dense([1, 2, 3, 4], 2);
+        Assert.Contains("got 3", Assert.Throws<ArgumentException>(() => four.WithLabels([1, 2, 3])).Message, StringComparison.Ordinal);
+        Assert.Contains("NaN", Assert.Throws<ArgumentException>(() => four.WithLabels([1, 2, 3, float.NaN])).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => FeatureMatrix.Dense([1, 2, 3], 2));
+        Assert.Contains("column 3", Assert.Throws<ArgumentException>(() => FeatureMatrix.Sparse([0, 1], [3], [1], 3)).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => FeatureMatrix.Sparse([0, 2, 1, 2], [0, 1], [1, 1], 3));
+        four.WithLabels([1, 2, 3, 4]);
+        Assert.Contains("unheard", Assert.Throws<BoostingException>(() => Booster.Train(new() { Objective = "reg:unheard" }, four)).Message, StringComparison.Ordinal);
+        Assert.Contains("max depth: got 0", Assert.Throws<ArgumentException>(() => Booster.Train(new() { MaxDepth = 0 }, four)).Message, StringComparison.Ordinal);
+        Assert.Contains("validation", Assert.Throws<ArgumentException>(() => Booster.Train(new() { EarlyStopping = 3 }, four)).Message, StringComparison.Ordinal);
+        using Booster booster = Booster.Train(new() { Estimators = 2 }, four);
+        Assert.Contains("got 2, expected 1", Assert.Throws<ArgumentException>(() => booster.Predict(two)).Message, StringComparison.Ordinal);
+        Assert.Throws<BoostingException>(() => Booster.Load("no model"u8));
+        Assert.Throws<BoostingException>(() => Booster.Load("{\"learner\": 3}"u8));
+        Assert.Throws<OperationCanceledException>(() => Booster.Train(new(), four, cancellation: new CancellationToken(canceled: true)));
+    }
+
+    [Fact]
+    public void A_trial_is_the_same_whichever_were_drawn_before_and_lies_in_its_ranges()
+    {
+        RandomSearch search = new();
+        BoosterSettings[] trials = [.. Enumerable.Range(0, 200).Select(k => search.Draw(new() { Objective = "reg:absoluteerror" }, seed: 3, k))];
+        Assert.Equal(trials[7] with { Metrics = [] }, search.Draw(new() { Objective = "reg:absoluteerror" }, 3, 7) with { Metrics = [] });
+        Assert.NotEqual(trials[7].LearningRate, search.Draw(new(), 4, 7).LearningRate);
+        Assert.All(trials, t =>
+        {
+            t.Checked();
+            Assert.InRange(t.LearningRate, search.LearningRate.Low, search.LearningRate.High);
+            Assert.InRange(t.MaxDepth, search.MaxDepth.Low, search.MaxDepth.High);
+            Assert.InRange(t.Estimators, search.Estimators.Low, search.Estimators.High);
+            Assert.InRange(t.Subsample, search.Subsample.Low, search.Subsample.High);
+            Assert.InRange(t.ColsampleByTree, search.ColsampleByTree.Low, search.ColsampleByTree.High);
+            Assert.InRange(t.MinChildWeight, search.MinChildWeight.Low, search.MinChildWeight.High);
+            Assert.True(t.Gamma == 0 || (t.Gamma >= search.Gamma.Low && t.Gamma <= search.Gamma.High));
+        });
+        Assert.InRange(trials.Count(t => t.Gamma == 0), 70, 130);
+        Assert.Equal(7, trials.Select(t => t.MaxDepth).Distinct().Count());
+    }
+
+    /// <summary>Writes models for <c>record_xgboost_golden.py --check</c>, where LLMFUSION_XGBOOST_OUT names a folder.</summary>
+    [Fact]
+    public void Saved_models_are_read_by_python()
+    {
+        string? folder = Environment.GetEnvironmentVariable("LLMFUSION_XGBOOST_OUT");
+        Assert.SkipWhen(folder is null, "LLMFUSION_XGBOOST_OUT is not set: a folder for models that Python is to read");
+        (FeatureMatrix train, FeatureMatrix valid) = Data();
+        using (train)
+        using (valid)
+        using (Booster booster = Booster.Train(new() { Estimators = 80, EarlyStopping = 8, LearningRate = 0.2, Subsample = 0.8 }, train, valid))
+        {
+            File.WriteAllBytes(Path.Combine(folder, "model.json"), booster.Save(json: true));
+            File.WriteAllBytes(Path.Combine(folder, "model.ubj"), booster.Save());
+            File.WriteAllText(Path.Combine(folder, "rows.json"), JsonSerializer.Serialize(new
+            {
+                features = Golden.GetProperty("features").EnumerateArray().Skip(100),
+                predictions = booster.Predict(valid),
+                trees = booster.RoundsUsed,
+            }));
+        }
+    }
+
+    private static (FeatureMatrix Train, FeatureMatrix Valid) Data()
+    {
+        float[][] rows = [.. Golden.GetProperty("features").EnumerateArray().Select(row => row.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Null ? float.NaN : v.GetSingle()).ToArray())];
+        float[] labels = [.. Golden.GetProperty("labels").EnumerateArray().Select(v => v.GetSingle())];
+        int train = Golden.GetProperty("train_rows").GetInt32();
+        return (Matrix(..train), Matrix(train..));
+
+        FeatureMatrix Matrix(Range range) => FeatureMatrix.Dense([.. rows[range].SelectMany(r => r)], rows[0].Length).WithLabels(labels[range]);
+    }
+
+    private static BoosterSettings SettingsOf(JsonElement golden)
+    {
+        JsonElement parameters = golden.GetProperty("parameters");
+        double Of(string name, double standard) => parameters.TryGetProperty(name, out JsonElement value) ? value.GetDouble() : standard;
+        return new BoosterSettings
+        {
+            LearningRate = Of("eta", 0.3),
+            MaxDepth = (int)Of("max_depth", 6),
+            Subsample = Of("subsample", 1),
+            ColsampleByTree = Of("colsample_bytree", 1),
+            Gamma = Of("gamma", 0),
+            MinChildWeight = Of("min_child_weight", 1),
+            Seed = (int)Of("seed", 0),
+            Metrics = parameters.TryGetProperty("eval_metric", out JsonElement metrics) ? [.. metrics.EnumerateArray().Select(m => m.GetString()!)] : ["rmse"],
+            Estimators = golden.GetProperty("estimators").GetInt32(),
+            EarlyStopping = golden.GetProperty("early_stopping") is { ValueKind: JsonValueKind.Number } early ? early.GetInt32() : null,
+            Threads = 1,
+        };
+    }
+
+    private static double[] Doubles(JsonElement list) => [.. list.EnumerateArray().Select(v => v.GetDouble())];
+
+    private static void Close(double[] expected, float[] got, double tolerance)
+    {
+        Assert.Equal(expected.Length, got.Length);
+        for (int i = 0; i < got.Length; i++) Assert.True(Math.Abs(expected[i] - got[i]) <= tolerance * Math.Max(1, Math.Abs(expected[i])), string.Create(CultureInfo.InvariantCulture, $"row {i}: got {got[i]}, expected {expected[i]}"));
+    }
+}
