@@ -2,6 +2,7 @@ using System.CommandLine;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.DataSets;
 using LlmFusion.Prediction;
+using LlmFusion.Pretraining;
 
 namespace LlmFusion.Cli.Commands;
 
@@ -10,7 +11,7 @@ internal static class ModelsReleaseCommand
 {
     public static Command Create()
     {
-        Argument<string> model = new("DIR") { Description = "Output folder of a training run" };
+        Argument<string> model = new("DIR") { Description = "Output folder of a training run, or of pretrain" };
         Option<string> output = new("--output", "-o") { Description = "Folder to write; its name becomes the model's", Required = true, HelpName = "MODEL" };
         Option<string?> data = new("--data") { Description = "Built-in data sets that the model was trained on, separated by commas (else the data of its configuration)", HelpName = "NAMES" };
         data.Validators.Add(result =>
@@ -18,10 +19,10 @@ internal static class ModelsReleaseCommand
             foreach (string name in OptionValues.List(result.GetValueOrDefault<string?>()) ?? []) OptionValues.CheckDataSet("--data", result, name);
         });
         Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
-        Command command = new("release", "Round a trained model to float16, calibrate its intervals, and measure what it then is") { model, output, data, device };
+        Command command = new("release", "Round a trained model to float16, calibrate its intervals, and measure what it then is; or round a pretrained encoder") { model, output, data, device };
         HelpWithExamples.Set(
             command,
-            ["./llmfusion models release my-model -o models/my-model", "./llmfusion models release my-model -o models/my-model --data qm9,chebi20"],
+            ["./llmfusion models release my-model -o models/my-model", "./llmfusion models release my-encoder -o models/my-smiles", "./llmfusion models release my-model -o models/my-model --data qm9,chebi20"],
             [
                 "Train with --calibration-fraction 0.5: the intervals are then calibrated on molecules that training has not seen.",
                 "Where a model has no text for a molecule, the intervals are those of predictions without a text, and so for --modalities.",
@@ -29,6 +30,13 @@ internal static class ModelsReleaseCommand
         command.SetRun((parse, screen, stop) =>
         {
             string folder = parse.GetValue(output)!;
+            if (EncoderRelease.IsEncoder(parse.GetValue(model)!))
+            {
+                EncoderRelease.Write(parse.GetValue(model)!, folder);
+                NoteSize(folder, screen);
+                return ExitCode.Done;
+            }
+
             using DownloadView view = new(screen);
             ReleaseOptions options = new()
             {
@@ -43,10 +51,12 @@ internal static class ModelsReleaseCommand
                 table.Add(row.Data, row.Part, string.Join("+", row.Modalities), row.Target, row.Metrics.N, row.Metrics.Mae.ToString("G4"), row.Metrics.R2.ToString("F3"), manifest.Targets.First(t => t.Name == row.Target).Unit,
                     row.Metrics.Coverage is { } coverage ? $"{100 * coverage.Share:F1}%" : "", row.Metrics.Coverage?.MeanWidth.ToString("G4") ?? "");
             screen.Table(table);
-            long bytes = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length);
-            screen.Note($"{folder}: {bytes / 1e6:F1} MB");
+            NoteSize(folder, screen);
             return ExitCode.Done;
         });
         return command;
     }
+
+    private static void NoteSize(string folder, Screen screen) =>
+        screen.Note($"{folder}: {Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length) / 1e6:F1} MB");
 }

@@ -199,7 +199,7 @@ public sealed class TrainedModel : IDisposable
     {
         Network.eval();
         float[][] predicted = new float[inputs.Count][];
-        IReadOnlyList<int[]> batches = BatchSampler.ByLength([.. inputs.Select(i => i.TokenCount)], batchSize);
+        IReadOnlyList<int[]> batches = BatchSampler.ByLength([.. inputs.Select(i => i.TokenCount)], batchSize, MostTokens);
         // On the CPU a batch for each core: no core waits for another within an operation, nor while a batch is put together.
         CpuWorkers.Run(device.type == DeviceType.CPU ? batches.Count : 1, batches, Forward, CancellationToken.None);
         return predicted;
@@ -221,6 +221,9 @@ public sealed class TrainedModel : IDisposable
         Network.Dispose();
         Inputs.Dispose();
     }
+
+    /// <summary>Most tokens predicted from at once: larger batches take gigabytes and are no faster.</summary>
+    private const int MostTokens = 1 << 14;
 
     private static readonly Dictionary<string, string> Metadata = new() { ["format"] = "pt" };
 

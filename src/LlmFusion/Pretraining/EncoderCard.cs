@@ -22,7 +22,7 @@ public static class EncoderCard
         card.AppendLine(Line($"| size | {record.Parameters:N0} parameters, {record.Vocabulary:N0} tokens, at most {config.MaximumTokens} a sequence |"));
         card.AppendLine(Line($"| training | {record.Epochs.Count} epochs of {record.Sequences:N0} sequences in {record.Minutes / 60:F2} hours on {record.Environment.Threads} threads of {record.Environment.Processor}, seed {config.Seed} |"));
         card.AppendLine(Line($"| held-out part | {record.HeldOut:N0} sequences: token loss {record.Losses.Tokens:F4}, {record.Losses.Accuracy:P1} of the tokens right{(record.Losses.Descriptors is { } error ? Line($", descriptor error {error:F4} (1: nothing known)") : "")} |"));
-        card.AppendLine($"| weights | sha256 {record.WeightsSha256} |");
+        card.AppendLine($"| weights | {(record.RoundedFromSha256 is null ? "" : "float16, rounded after training; ")}sha256 {record.WeightsSha256} |");
         card.AppendLine().AppendLine("## Corpus").AppendLine();
         card.AppendLine("| source | rows | no molecule | without | reserved | duplicates | kept |").AppendLine("|---|---|---|---|---|---|---|");
         foreach (CorpusSource s in record.Corpus)

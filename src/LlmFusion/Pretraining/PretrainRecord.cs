@@ -48,6 +48,9 @@ public sealed record PretrainRecord
     /// <summary>sha256 of its weights.</summary>
     public required string WeightsSha256 { get; init; }
 
+    /// <summary>sha256 of the float32 weights that were rounded to float16; null for those as they were trained.</summary>
+    public string? RoundedFromSha256 { get; init; }
+
     /// <summary>Minutes of training, validation included.</summary>
     public required double Minutes { get; init; }
 

@@ -44,6 +44,15 @@ public sealed class BatchSampler
     }
 
     /// <summary>All rows in batches of like length, longest first, for evaluation: a batch too large for memory shows at once.</summary>
-    public static IReadOnlyList<int[]> ByLength(IReadOnlyList<int> lengths, int batchSize) =>
-        [.. Enumerable.Range(0, lengths.Count).OrderByDescending(i => lengths[i]).Chunk(batchSize)];
+    /// <param name="lengths">Token count of each row.</param>
+    /// <param name="batchSize">Most rows of a batch.</param>
+    /// <param name="mostTokens">Most tokens of a batch, padding included; a longer row is a batch by itself.</param>
+    public static IReadOnlyList<int[]> ByLength(IReadOnlyList<int> lengths, int batchSize, int mostTokens = int.MaxValue)
+    {
+        int[] rows = [.. Enumerable.Range(0, lengths.Count).OrderByDescending(i => lengths[i])];
+        List<int[]> batches = [];
+        for (int first = 0; first < rows.Length; first += batches[^1].Length)
+            batches.Add(rows[first..Math.Min(rows.Length, first + Math.Clamp(mostTokens / Math.Max(1, lengths[rows[first]]), 1, batchSize))]);
+        return batches;
+    }
 }

@@ -54,6 +54,27 @@ public sealed class PretrainRunTests : IDisposable
         Assert.Equal(expected.Order(StringComparer.Ordinal), Directory.EnumerateFileSystemEntries(_folder["encoder"]).Select(p => Path.GetFileName(p)!).Order(StringComparer.Ordinal));
     }
 
+    [Fact]
+    public void A_released_encoder_has_half_the_bytes_and_nearly_the_same_weights()
+    {
+        PretrainRecord record = PretrainRun.Start(_config, _folder["encoder"], _ => { }, CancellationToken.None);
+        Assert.True(EncoderRelease.IsEncoder(_folder["encoder"]));
+        PretrainRecord released = EncoderRelease.Write(_folder["encoder"], _folder["released"]);
+        Assert.Equal((record.WeightsSha256, CheckpointFiles.Sha256(_folder["released"])), (released.RoundedFromSha256, released.WeightsSha256));
+        Assert.InRange(new FileInfo(_folder["released/model.safetensors"]).Length / (double)new FileInfo(_folder["encoder/model.safetensors"]).Length, 0.45, 0.6);
+        Assert.Contains("float16", File.ReadAllText(_folder["released/README.md"]), StringComparison.Ordinal);
+        using FrozenEncoder before = FrozenEncoder.Open(EncoderChoice.Parse(_folder["encoder"]), new ModelHub().Get(_folder["encoder"])), after = FrozenEncoder.Open(EncoderChoice.Parse(_folder["released"]), new ModelHub().Get(_folder["released"]));
+        using DisposeScope scope = NewDisposeScope();
+        using (no_grad())
+        {
+            Tensor ids = tensor(new long[] { 0, 5, 6, 7, 1 }).unsqueeze(0);
+            Tensor a = before.Network.Forward(ids, null), b = after.Network.Forward(ids, null);
+            Assert.InRange(((a - b).norm() / a.norm()).item<float>(), 1e-6, 2e-3);
+        }
+
+        Assert.Throws<IOException>(() => EncoderRelease.Write(_folder["encoder"], _folder["released"]));
+    }
+
     [Theory]
     [InlineData("smiles")]
     [InlineData("text")]
