@@ -30,7 +30,7 @@ def embedding(model, tokenizer, text):
 
 @torch.no_grad()
 def main(folder, embedded, texts=None):
-    model, loading = AutoModel.from_pretrained(folder, output_loading_info=True)
+    model, loading = AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
     made_up = [key for name in ("missing_keys", "unexpected_keys", "mismatched_keys") for key in loading[name]]
     if made_up:
         raise SystemExit(f"{folder}: transformers finds missing or unexpected {made_up}, expected none")

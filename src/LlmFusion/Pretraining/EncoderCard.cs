@@ -40,7 +40,7 @@ public static class EncoderCard
         card.AppendLine($"./llmfusion train molecules.csv --targets y --modalities {config.Modality} --encoder {config.Modality}=THIS_FOLDER -o my-model          (or =THIS_FOLDER,train)");
         card.AppendLine($"./llmfusion embed molecules.csv --encoder THIS_FOLDER --modality {config.Modality} -o embeddings.csv");
         card.AppendLine("```").AppendLine();
-        card.AppendLine("`AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained` of transformers read the folder as it is. `pretraining.json` holds configuration, corpus and losses.");
+        card.AppendLine("`AutoModel.from_pretrained` and `AutoTokenizer.from_pretrained` of transformers read the folder as it is (float16 weights with `dtype=torch.float32`, else they are computed with in float16). `pretraining.json` holds configuration, corpus and losses.");
         return card.ToString();
     }
 

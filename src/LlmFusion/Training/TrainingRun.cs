@@ -87,19 +87,7 @@ public static class TrainingRun
                 notes.Add($"{string.Join(", ", other)}: the model may differ in its last bits from that of an uninterrupted run");
         }
 
-        RepresentationOptions representation = RepresentationOf(config, initial);
-        RequireColumns(representation, splits);
-        Dictionary<string, PreparedRows> prepared = [];
-        foreach ((string name, IReadOnlyList<DataRow> rows) in splits.InOrder())
-        {
-            if (name == Parts.Test && !config.EvaluateTest) continue;
-            prepared[name] = PreparedRows.Of(rows, representation, done => observe(new PreparationProgress(name, done, rows.Count)), cancellation);
-        }
-
-        List<RowError> refused = [.. splits.Refused.Select(r => r.Error!), .. prepared.Values.SelectMany(p => p.Refused)];
-        if (refused.Count > 0 && !config.SkipBadRows) throw new BadRowsException([.. refused.OrderBy(e => e.File, StringComparer.Ordinal).ThenBy(e => e.Line)]);
-        foreach (string part in new[] { Parts.Train, Parts.Valid })
-            if (prepared[part].Rows.Count == 0) throw new InvalidDataException($"{splits.Name}: the {part} split has no rows, expected at least one");
+        RunRows data = RunRows.Prepare(config, splits, initial, observe, cancellation);
 
         group.Wait(); // until every process has found the folder as it was
         if (folder is not null)
@@ -110,21 +98,21 @@ public static class TrainingRun
 
         manual_seed(~config.Seed); // random encoders begin with other numbers than the model
         using EmbeddingStore? store = config.Store && pretrained.Count + (initial?.Inputs.Frozen.Count ?? 0) > 0 ? EmbeddingStore.Open() : null;
-        using InputEncoder encoder = encoders.Inputs(representation, prepared[Parts.Train].Representations, pretrained);
+        using InputEncoder encoder = encoders.Inputs(data.Representation, data.Prepared[Parts.Train].Representations, pretrained);
         encoder.Use(store, device);
-        Dictionary<string, SplitInputs> EncodeAll() => prepared.ToDictionary(p => p.Key, p => Encode(p.Key, p.Value, encoder, observe, cancellation));
+        Dictionary<string, SplitInputs> EncodeAll() => data.Encode(encoder, observe, cancellation);
         Dictionary<string, SplitInputs> inputs = store is null ? EncodeAll() : group.FirstRankFirst(EncodeAll);
         TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets, [.. splits.Targets.Select(config.ScalingOf)]);
         if (inputs[Parts.Train].Rows.All(r => r.Sample!.Weight == 0)) throw new InvalidDataException($"{splits.Name}: all weights of the train split are 0, expected at least one above");
         manual_seed(config.Seed); // here: whether an encoder had to be loaded, or the store had all, must not change the model
-        (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(representation.Modalities.Count);
+        (LanguageModel llm, BackboneSource? backbone) = encoders.Backbone(data.Representation.Modalities.Count);
         if (config.Tune == TuneMode.Lora) LowRankAdapters.Add(llm, config.Lora());
         llm.CheckpointActivations = config.CheckpointActivations;
         if (config.CheckpointActivations) Allocator.ReturnLargeBlocks();
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler, encoders.InitialEncoders(encoder.Tokenizers.Keys));
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
         if (initial is not null) notes.Add(initial.Give(model, splits.Targets, units));
-        string dataSha256 = DataHash(splits, encoder, prepared, initial);
+        string dataSha256 = DataHash(splits, encoder, data.Prepared, initial);
         model.Network.to(device); // first: what is moved may be another object, and state is resumed where its parameter lies
         using AdamW optimizer = new(Tuning.Apply(model.Network, config));
         using WeightAverage? average = config.EmaDecay > 0 ? new WeightAverage(optimizer.Groups.SelectMany(g => g.Parameters), config.EmaDecay) : null;
@@ -143,7 +131,7 @@ public static class TrainingRun
 
         foreach (string note in notes) Tell(new RunNote(note));
         Tell(new RunStarted(splits.Name, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, inputs.GetValueOrDefault(Parts.Test)?.Rows.Count ?? 0,
-            refused, Missing(inputs, representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1, resumed?.Step ?? 0));
+            data.Refused, Missing(inputs, data.Representation.Modalities), encoder.Truncated, encoder.Embeddings, parameters, (resumed?.Epoch ?? 0) + 1, resumed?.Step ?? 0));
         TrainingState begin = (resumed ?? new TrainingState { DataSha256 = dataSha256, Config = [], Environment = environment }) with { Config = ResumeRules.ToJson(config), Environment = environment };
         (TrainingState state, StopReason reason) = Train(new Trainer(config, Tell, group) { Time = TimeLeft(config, clock) }, model, inputs, checkpoint, begin, optimizer, average, logs, cancellation);
         if (state.Best == 0)
@@ -218,50 +206,6 @@ public static class TrainingRun
             }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
-
-    private static RepresentationOptions RepresentationOf(RunConfig config, InitialModel? initial)
-    {
-        IReadOnlyDictionary<Modality, string[]> defined = config.DefinedModalities();
-        return new RepresentationOptions
-        {
-            Modalities = config.StackOrder(),
-            Fingerprint = config.Fingerprint,
-            SmilesForm = config.SmilesForm,
-            Columns = defined.Where(d => d.Key.Kind == ModalityKind.Columns).ToDictionary(d => d.Key, d => (IReadOnlyList<string>)d.Value),
-            Vectors = defined.Where(d => d.Key.Kind == ModalityKind.Vectors).ToDictionary(d => d.Key, d => VectorTable.Load(d.Value[0]) is var table && initial?.Inputs.Components.GetValueOrDefault(d.Key) is { } order ? table.InOrder(order) : table),
-        };
-    }
-
-    /// <summary>
-    /// A misspelt column must not look like one that is blank everywhere, a target must not be its own input, and vectors found
-    /// by identifier need identifiers.
-    /// </summary>
-    private static void RequireColumns(RepresentationOptions representation, DataSplits splits)
-    {
-        TableLayout[] layouts = [.. splits.InOrder().SelectMany(s => s.Rows).Select(r => r.Layout).Distinct()];
-        foreach (TableLayout layout in layouts)
-            foreach (VectorTable table in representation.Vectors.Values) table.RequireKeyIn(layout);
-        foreach ((Modality modality, IReadOnlyList<string> columns) in representation.Columns)
-            foreach (string column in columns)
-                foreach (TableLayout layout in layouts)
-                {
-                    // A target may have been found in a column of another case.
-                    if (layout.IndexOf(column) is var place && place < 0)
-                        throw new DataFileException(new RowError(layout.File, 0, null, $"no column {column} for the modality {modality}", $"it among {string.Join(", ", layout.Columns)}"));
-                    if (splits.Targets.Contains(column) || layout.TargetColumns.Contains(place))
-                        throw new ArgumentException($"modality {modality}: column {column} is a target, expected other columns");
-                }
-    }
-
-    /// <summary>A molecule of which nothing is left (its only text had no token) is refused.</summary>
-    private static SplitInputs Encode(string part, PreparedRows rows, InputEncoder encoder, Action<TrainingEvent> observe, CancellationToken cancellation)
-    {
-        MoleculeInputs[] inputs = encoder.Encode(rows.Representations,
-            (modality, done, total) => observe(new EmbeddingProgress(part, modality.Name, encoder.Frozen[modality].Name, done, total)), cancellation);
-        if (Array.FindIndex(inputs, i => i.IsEmpty) is >= 0 and var empty)
-            throw new BadRowsException([rows.Rows[empty].Refuse(null, "a molecule without a token in any modality", "at least one").Error!]);
-        return new SplitInputs(rows.Rows, inputs, [.. rows.Rows.Select(r => r.Sample!.Targets)]);
     }
 
     private static Dictionary<string, int> Missing(IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<Modality> modalities) =>
