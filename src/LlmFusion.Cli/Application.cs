@@ -105,6 +105,7 @@ internal static class Application
             new HelpOption { Action = new HelpWithExamples(new HelpAction()) },
             new VersionOption(),
             Debug,
+            BaselineCommand.Create(),
             DemoCommand.Create(),
             DoctorCommand.Create(),
             DataCommand.Create(),

@@ -37,7 +37,7 @@ internal sealed class TrainedModelOptions
         TrainedModel.Prepare();
         using DownloadView view = new(screen);
         Dictionary<string, string> files = OptionValues.ParsePairs("--modality", parse.GetValue(vectors));
-        TrainedModel trained = TrainedModel.Load(Folder(parse), new ModelSources
+        PredictiveModel trained = PredictiveModel.Load(Folder(parse), new ModelSources
         {
             Progress = view.Show,
             Cancellation = stop,
@@ -64,7 +64,7 @@ internal sealed class TrainedModelOptions
         }
     }
 
-    private IReadOnlyList<Modality>? Chosen(ParseResult parse, TrainedModel trained)
+    private IReadOnlyList<Modality>? Chosen(ParseResult parse, PredictiveModel trained)
     {
         if (OptionValues.List(parse.GetValue(modalities)) is not { } names) return null;
         IReadOnlyList<Modality> known = trained.Inputs.Representation.Modalities;
@@ -74,7 +74,7 @@ internal sealed class TrainedModelOptions
 }
 
 /// <summary>A loaded model, ready to predict.</summary>
-internal sealed record OpenModel(TrainedModel Trained, Predictor Predictor, EmbeddingStore? Store) : IDisposable
+internal sealed record OpenModel(PredictiveModel Trained, Predictor Predictor, EmbeddingStore? Store) : IDisposable
 {
     /// <summary>Says what was cut off of sequences longer than their encoders read.</summary>
     public void NoteTruncation(Screen screen)

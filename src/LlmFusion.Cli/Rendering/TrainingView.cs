@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using LlmFusion.Baselines;
 using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
 using LlmFusion.Modalities;
@@ -104,6 +105,10 @@ internal sealed class TrainingView(Screen screen) : IDisposable
             case StepDone s:
                 Progress($"epoch {s.Epoch}", "steps", s.Steps).Report(s.Step,
                     string.Create(CultureInfo.InvariantCulture, $"epoch {s.Epoch} of at most {s.Epochs}, loss {s.Loss:F4}, learning rate {s.LearningRate:G2}, {s.MoleculesPerSecond:F0} molecules/s, {Memory()}{AllLeft(s)}"));
+                break;
+            case TrialDone t:
+                Done();
+                screen.Note(string.Create(CultureInfo.InvariantCulture, $"{t.Trial.Target}: trial {t.Trial.Number + 1} of {t.Trials}, validation {t.Trial.Metric:G4} with {t.Trial.Trees} trees of depth {t.Trial.Settings.MaxDepth}, {t.Trial.Seconds:F0} s{(t.Best ? ", best so far" : "")}"));
                 break;
             case EpochSynchronised s:
                 Done();

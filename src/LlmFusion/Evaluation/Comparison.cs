@@ -26,6 +26,9 @@ public sealed record Comparison([property: JsonPropertyName("rows")] IReadOnlyLi
     /// <summary>Name of the <see cref="ConstantPredictor"/>.</summary>
     public const string Constant = "constant";
 
+    /// <summary>Name of boosted trees as a predictor.</summary>
+    public const string Boosted = "xgboost";
+
     /// <summary>Name of the <see cref="RidgeRegression"/> on count fingerprints.</summary>
     public const string Ridge = "ridge";
 

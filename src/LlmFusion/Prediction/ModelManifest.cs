@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using LlmFusion.Boosting;
 using LlmFusion.Evaluation;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
@@ -33,8 +34,8 @@ public sealed record ModelManifest
     /// <summary>Longest token sequence of the encoders that are trained along.</summary>
     public required int MaximumTokens { get; init; }
 
-    /// <summary>The fusing language model's config.json.</summary>
-    public required JsonObject Backbone { get; init; }
+    /// <summary>The fusing language model's config.json; null in a baseline.</summary>
+    public JsonObject? Backbone { get; init; }
 
     /// <summary>The pretrained model that the language model began as; null for a new one.</summary>
     public BackboneSource? BackboneSource { get; init; }
@@ -44,6 +45,9 @@ public sealed record ModelManifest
 
     /// <summary>The language model's low-rank adapters, where they are saved beside its weights.</summary>
     public AdapterEntry? Adapter { get; init; }
+
+    /// <summary>Set where no network predicts but a baseline.</summary>
+    public BaselineEntry? Baseline { get; init; }
 
     /// <summary>Which positional encodings are added.</summary>
     public required PositionMode Positions { get; init; }
@@ -79,7 +83,7 @@ public sealed record ModelManifest
     public ReleaseEntry? Release { get; init; }
 
     /// <summary>The layout that a program must know to read this manifest rightly: 4 with float16 weights or graphs, 3 with adapters, trained pretrained encoders, or logarithms.</summary>
-    internal int FormatNeeded() => Release is not null || Modalities.Any(m => m.Modality() == Modality.Graph) ? 4
+    internal int FormatNeeded() => Release is not null || Baseline is not null || Modalities.Any(m => m.Modality() == Modality.Graph) ? 4
         : Adapter is not null || Modalities.Any(m => m.Tuned is not null) || Targets.Any(t => t.Scaling == ScalingKind.Log) ? 3 : FirstFormat;
 
     internal static readonly JsonSerializerOptions Json = new()
@@ -93,6 +97,20 @@ public sealed record ModelManifest
         RespectNullableAnnotations = true,
     };
 }
+
+/// <summary>What predicts in the place of a network.</summary>
+/// <param name="Kind">xgboost.</param>
+/// <param name="Version">Version of the library that grew the trees.</param>
+/// <param name="Targets">The trees of each target, in the order of the manifest's targets.</param>
+public sealed record BaselineEntry(string Kind, string Version, IReadOnlyList<BoostedTarget> Targets);
+
+/// <summary>The trees of a target.</summary>
+/// <param name="File">XGBoost's JSON, relative to the model folder.</param>
+/// <param name="Sha256">Its hash.</param>
+/// <param name="Trees">How many of them predict.</param>
+/// <param name="Settings">How they were grown.</param>
+/// <param name="Trial">The trial of the search that was best on validation.</param>
+public sealed record BoostedTarget(string File, string Sha256, int Trees, BoosterSettings Settings, int Trial);
 
 /// <summary>One modality and its encoder.</summary>
 public sealed record ModalityEntry

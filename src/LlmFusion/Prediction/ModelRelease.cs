@@ -70,7 +70,7 @@ public static class ModelRelease
             RoundedFromSha256 = trained.WeightsSha256,
             Intervals = [],
             Domains = [.. domains.Select(d => d.Entry)],
-            DomainSha256 = TrainedModel.Sha256(Path.Combine(part, TrainingDomain.File)),
+            DomainSha256 = ModelFiles.Sha256(Path.Combine(part, TrainingDomain.File)),
             Test = [],
         };
         IReadOnlyList<IReadOnlyList<Modality>> sets = SetsOf(trained);
@@ -116,11 +116,11 @@ public static class ModelRelease
         HalfPrecision.Copy(Path.Combine(folder, TrainedModel.WeightsFile), Path.Combine(output, TrainedModel.WeightsFile));
         ModalityEntry[] modalities = [.. manifest.Modalities.Select(entry => entry.Encoder is null ? entry : entry with { Sha256 = CopyFolder(entry.Encoder, entry.Sha256) })];
         AdapterEntry? adapter = manifest.Adapter is { } a ? a with { Sha256 = CopyFolder(a.Folder, a.Sha256)! } : null;
-        return manifest with { Modalities = modalities, Adapter = adapter, WeightsSha256 = TrainedModel.Sha256(Path.Combine(output, TrainedModel.WeightsFile)) };
+        return manifest with { Modalities = modalities, Adapter = adapter, WeightsSha256 = ModelFiles.Sha256(Path.Combine(output, TrainedModel.WeightsFile)) };
 
         string? CopyFolder(string relative, string? sha256)
         {
-            string from = TrainedModel.Inside(folder, relative), to = TrainedModel.Inside(output, relative);
+            string from = ModelFiles.Inside(folder, relative), to = ModelFiles.Inside(output, relative);
             Directory.CreateDirectory(to);
             foreach (string file in Directory.GetFiles(from))
             {
@@ -132,7 +132,7 @@ public static class ModelRelease
                 }
 
                 HalfPrecision.Copy(file, target);
-                sha256 = TrainedModel.Sha256(target);
+                sha256 = ModelFiles.Sha256(target);
             }
 
             return sha256;

@@ -55,7 +55,7 @@ public sealed class Predictor
 
     private const string ErrorColumn = "error", DomainColumn = "domain", InsideDomain = "ok";
 
-    private readonly TrainedModel _model;
+    private readonly PredictiveModel _model;
     private readonly RepresentationOptions _representation;
     private readonly int[][] _domainsOf; // by target
     private readonly Device _device;
@@ -67,7 +67,7 @@ public sealed class Predictor
     /// <param name="store">Where embeddings of frozen encoders are kept; null: nowhere. Stays the caller's.</param>
     /// <param name="modalities">Those of the model's modalities that molecules are given by, the others count as missing; null: all.</param>
     /// <exception cref="ArgumentException">The model has not all of the modalities.</exception>
-    public Predictor(TrainedModel model, string device = "auto", int batchSize = 128, EmbeddingStore? store = null, IReadOnlyList<Modality>? modalities = null)
+    public Predictor(PredictiveModel model, string device = "auto", int batchSize = 128, EmbeddingStore? store = null, IReadOnlyList<Modality>? modalities = null)
     {
         _model = model;
         _device = ComputeDevice.Resolve(device);
@@ -77,7 +77,7 @@ public sealed class Predictor
             throw new ArgumentException($"modality {unknown}: the model has none of that name, expected some of {string.Join(", ", known)}");
         _representation = model.Inputs.Representation.Only(modalities ?? known) with { Facts = model.Domains.Count > 0 };
         _domainsOf = [.. Targets.Select(t => DomainsOf(model.Domains, t.Name))];
-        model.Network.to(_device);
+        model.To(_device);
         model.Inputs.Use(store, _device);
     }
 

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlmFusion.Chemistry;
@@ -18,39 +17,17 @@ namespace LlmFusion.Prediction;
 /// model), <c>adapter/</c> where it has low-rank adapters, <c>encoders/NAME/</c> with <c>config.json</c>, weights and tokenizer
 /// each, and <c>domain.bin</c> in a model to hand on. A frozen encoder of the model hub is not copied: the manifest names its repository, commit and weights' sha256.
 /// </summary>
-public sealed class TrainedModel : IDisposable
+public sealed class TrainedModel : PredictiveModel
 {
-    /// <summary>Name of the manifest in a model folder.</summary>
-    public const string ManifestFile = "llmfusion.json";
-
     internal const string WeightsFile = "model.safetensors";
     private const string ConfigFile = "config.json";
-    private const string VocabularyFile = "vocab.json";
     private const string AdapterFolder = "adapter";
-    private const long LargestManifest = 64L << 20;
 
     /// <summary>Joins network, inputs and scaling.</summary>
-    public TrainedModel(PropertyModel network, InputEncoder inputs, TargetScaler scaler)
-    {
-        Network = network;
-        Inputs = inputs;
-        Scaler = scaler;
-    }
+    public TrainedModel(PropertyModel network, InputEncoder inputs, TargetScaler scaler) : base(inputs, scaler) => Network = network;
 
     /// <summary>The network.</summary>
     public PropertyModel Network { get; }
-
-    /// <summary>From representations to what the network reads.</summary>
-    public InputEncoder Inputs { get; }
-
-    /// <summary>Mean and deviation of the targets.</summary>
-    public TargetScaler Scaler { get; }
-
-    /// <summary>The manifest that the model was loaded with; null for a model in training.</summary>
-    public ModelManifest? Manifest { get; private init; }
-
-    /// <summary>What the training molecules were like, one for each data set; none where that was not recorded.</summary>
-    public IReadOnlyList<TrainingDomain> Domains { get; private init; } = [];
 
     /// <summary>A new network around a language model; its other weights are from torch's generator.</summary>
     /// <param name="config">Size, positions, dropout.</param>
@@ -88,30 +65,31 @@ public sealed class TrainedModel : IDisposable
     /// <param name="sources">Where frozen encoders and vectors are found; null: the model hub's cache, and no vectors.</param>
     /// <exception cref="ModelFolderException">The folder is damaged, incomplete, foreign or of a newer format.</exception>
     /// <exception cref="HubException">A frozen encoder cannot be had.</exception>
-    public static TrainedModel Load(string folder, ModelSources? sources = null)
+    public static new TrainedModel Load(string folder, ModelSources? sources = null)
     {
         ModelManifest manifest = ReadManifest(folder);
+        if (manifest.Baseline is { } baseline) throw new ModelFolderException(folder, $"is a baseline ({baseline.Kind}), which has no network; expected a model that was trained by ./llmfusion train");
         try
         {
             sources ??= new ModelSources();
             sources.RequireKnown(manifest);
-            InputEncoder inputs = InputsOf(folder, manifest, sources);
-            JsonElement backbone = Element(manifest.Backbone);
+            InputEncoder inputs = ModelInputs.Open(folder, manifest, sources);
+            JsonElement backbone = Element(manifest.Backbone ?? throw new InvalidDataException("the manifest names no backbone"));
             RequireRoom(Path.Combine(folder, WeightsFile), Architectures.ShapeOf(backbone), tokenEmbedding: false);
             Dictionary<Modality, (ModalityEntry Entry, string Folder, JsonElement Config)> trained = manifest.Modalities
-                .Where(entry => inputs.Tokenizers.ContainsKey(entry.Modality())).Select(entry => (entry, Inside(folder, entry.Encoder)))
+                .Where(entry => inputs.Tokenizers.ContainsKey(entry.Modality())).Select(entry => (entry, ModelFiles.Inside(folder, entry.Encoder)))
                 .ToDictionary(e => e.entry.Modality(), e => (e.entry, e.Item2, Architectures.ReadConfig(e.Item2)));
             foreach ((_, string encoder, JsonElement config) in trained.Values) RequireRoom(Path.Combine(encoder, WeightsFile), Architectures.ShapeOf(config), tokenEmbedding: true);
 
             Dictionary<Modality, SequenceEncoder> encoders = trained.ToDictionary(t => t.Key, t => new SequenceEncoder(Architectures.New(t.Value.Config, initialize: false), NewNetworks.Pooling(t.Key)));
             foreach ((Modality modality, TunedEncoder tuned) in inputs.Tuned) encoders[modality] = tuned.Network;
             ModalityEntry? graph = manifest.Modalities.FirstOrDefault(m => m.Modality() == Modality.Graph);
-            PropertyModel network = Build(encoders, graph is null ? null : NewGraph(Inside(folder, graph.Encoder)), inputs,
+            PropertyModel network = Build(encoders, graph is null ? null : NewGraph(ModelFiles.Inside(folder, graph.Encoder)), inputs,
                 Architectures.NewLanguageModel(backbone, initialize: false), manifest.Positions, manifest.ModalityEncoding, manifest.GraphTokens, [.. manifest.AtomContributions.Select(name => manifest.Targets.ToList().FindIndex(t => t.Name == name))], manifest.Targets.Count);
             Load(network.Fusion, Path.Combine(folder, WeightsFile), manifest.WeightsSha256);
             foreach ((Modality modality, (ModalityEntry entry, string encoder, _)) in trained) Load(network.Encoders[modality].Model, Path.Combine(encoder, WeightsFile), entry.Sha256);
-            if (graph is not null) Load(network.Graph!, Path.Combine(Inside(folder, graph.Encoder), WeightsFile), graph.Sha256);
-            if (manifest.Adapter is { } adapter) LoadAdapter(network.Fusion.Llm, Inside(folder, adapter.Folder), adapter);
+            if (graph is not null) Load(network.Graph!, Path.Combine(ModelFiles.Inside(folder, graph.Encoder), WeightsFile), graph.Sha256);
+            if (manifest.Adapter is { } adapter) LoadAdapter(network.Fusion.Llm, ModelFiles.Inside(folder, adapter.Folder), adapter);
             network.eval();
             TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)], [.. manifest.Targets.Select(t => t.Scaling)]);
             return new TrainedModel(network, inputs, scaler) { Manifest = manifest, Domains = LoadDomains(folder, manifest.Release) };
@@ -119,35 +97,6 @@ public sealed class TrainedModel : IDisposable
         catch (Exception e) when (e is CheckpointException or InvalidDataException or ArgumentException or JsonException or IOException or UnauthorizedAccessException)
         {
             throw new ModelFolderException(folder, e.Message, e);
-        }
-    }
-
-    /// <summary>Reads <c>llmfusion.json</c> and checks its form.</summary>
-    /// <exception cref="ModelFolderException">It is missing, damaged, foreign or of a newer format.</exception>
-    public static ModelManifest ReadManifest(string folder)
-    {
-        string path = Path.Combine(folder, ManifestFile);
-        if (!Directory.Exists(folder)) throw new ModelFolderException(folder, "no such folder; expected the output folder of a training run");
-        if (!File.Exists(path) && new TrainingCheckpoint(folder).Exists) throw new ModelFolderException(folder, $"is an unfinished run; go on with it: ./llmfusion train --resume {folder}");
-        if (!File.Exists(path)) throw new ModelFolderException(folder, $"holds no {ManifestFile}; expected the output folder of a finished training run");
-        if (new FileInfo(path).Length > LargestManifest) throw new ModelFolderException(path, $"is larger than {LargestManifest >> 20} MiB, which no manifest is");
-        try
-        {
-            byte[] bytes = File.ReadAllBytes(path);
-            using (JsonDocument document = JsonDocument.Parse(bytes))
-            {
-                if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("format_version", out JsonElement version) || !version.TryGetInt32(out int format))
-                    throw new ModelFolderException(path, "has no number format_version; expected a manifest of LlmFusion");
-                if (format > ModelManifest.CurrentFormat)
-                    throw new ModelFolderException(path, $"format_version is {format}, this program reads up to {ModelManifest.CurrentFormat}: update LlmFusion");
-                if (format < 1) throw new ModelFolderException(path, $"format_version is {format}, expected 1 to {ModelManifest.CurrentFormat}");
-            }
-
-            return JsonSerializer.Deserialize<ModelManifest>(bytes, ModelManifest.Json) ?? throw new ModelFolderException(path, "is null");
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
-        {
-            throw new ModelFolderException(path, e.Message, e);
         }
     }
 
@@ -159,43 +108,32 @@ public sealed class TrainedModel : IDisposable
         List<ModalityEntry> entries = [];
         foreach (Modality modality in Inputs.Representation.Modalities)
         {
-            ModalityEntry entry = new() { Name = modality.Name };
-            string relative = $"encoders/{modality}", encoder = Path.Combine(folder, relative);
-            entries.Add(modality.Kind switch
+            if (ModelInputs.Save(Inputs, modality, folder) is { } ready)
             {
-                ModalityKind.Fingerprint => entry with { Fingerprint = Inputs.Representation.Fingerprint },
-                ModalityKind.Columns => entry with { Columns = [.. Inputs.Representation.Columns[modality].Select((name, c) => new ColumnEntry(name, Inputs.Scalers[modality].Means[c], Inputs.Scalers[modality].Deviations[c]))] },
-                ModalityKind.Vectors => entry with { Vectors = Inputs.Components[modality] },
-                ModalityKind.Graph => SaveEncoder(Network.Graph!, Network.Graph!.Config.ToJson(), entry, relative, encoder),
-                _ when Inputs.Frozen.TryGetValue(modality, out FrozenEncoder? frozen) => SaveFrozen(frozen, entry, relative, encoder),
-                _ when Inputs.Tuned.TryGetValue(modality, out TunedEncoder? tuned) => SaveTuned(tuned, entry, relative, encoder),
-                _ => SaveTrained(modality, entry, relative, encoder),
-            });
+                entries.Add(ready);
+                continue;
+            }
+
+            ModalityEntry entry = new() { Name = modality.Name };
+            string relative = ModelInputs.EncoderFolder(modality), encoder = Path.Combine(folder, relative);
+            entries.Add(modality.Kind == ModalityKind.Graph ? SaveEncoder(Network.Graph!, Network.Graph!.Config.ToJson(), entry, relative, encoder)
+                : Inputs.Tuned.TryGetValue(modality, out TunedEncoder? tuned) ? SaveTuned(tuned, entry, relative, encoder)
+                : SaveTrained(modality, entry, relative, encoder));
         }
 
         Safetensors.Write(Path.Combine(folder, WeightsFile), Network.Fusion.state_dict().Where(t => !LowRankAdapters.IsAdapter(t.Key)).ToDictionary(), Metadata);
-        ModelManifest manifest = complete(entries, Sha256(Path.Combine(folder, WeightsFile)));
+        ModelManifest manifest = complete(entries, ModelFiles.Sha256(Path.Combine(folder, WeightsFile)));
         manifest = manifest with { Adapter = Network.Fusion.Llm.Adapters is null ? null : SaveAdapter(folder, manifest.BackboneSource) };
         manifest = manifest with { FormatVersion = manifest.FormatNeeded() };
         AtomicFile.Write(Path.Combine(folder, ManifestFile), JsonSerializer.Serialize(manifest, ModelManifest.Json));
         return manifest;
     }
 
-    /// <summary>Predicts molecules, in batches of like length.</summary>
-    /// <param name="inputs">N molecules, each with at least one modality.</param>
-    /// <param name="batchSize">Molecules per forward pass.</param>
-    /// <param name="device">Where the network lies.</param>
-    /// <returns>N arrays of T values in the targets' units, in the order of <paramref name="inputs"/>.</returns>
-    public float[][] Predict(IReadOnlyList<MoleculeInputs> inputs, int batchSize, Device device)
-    {
-        float[][] predicted = PredictScaled(inputs, batchSize, device);
-        foreach (float[] values in predicted)
-            for (int t = 0; t < values.Length; t++) values[t] = Scaler.Unscale(values[t], t);
-        return predicted;
-    }
+    /// <inheritdoc/>
+    public override void To(Device device) => Network.to(device);
 
-    /// <summary>As <see cref="Predict"/>, in scaled units.</summary>
-    public float[][] PredictScaled(IReadOnlyList<MoleculeInputs> inputs, int batchSize, Device device)
+    /// <inheritdoc/>
+    public override float[][] PredictScaled(IReadOnlyList<MoleculeInputs> inputs, int batchSize, Device device)
     {
         Network.eval();
         float[][] predicted = new float[inputs.Count][];
@@ -216,10 +154,10 @@ public sealed class TrainedModel : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    protected override void Dispose(bool disposing)
     {
-        Network.Dispose();
-        Inputs.Dispose();
+        if (disposing) Network.Dispose();
+        base.Dispose(disposing);
     }
 
     /// <summary>Most tokens predicted from at once: larger batches take gigabytes and are no faster.</summary>
@@ -230,7 +168,7 @@ public sealed class TrainedModel : IDisposable
     private ModalityEntry SaveTrained(Modality modality, ModalityEntry entry, string relative, string folder)
     {
         Directory.CreateDirectory(folder);
-        AtomicFile.Write(Path.Combine(folder, VocabularyFile), Inputs.Tokenizers[modality].Vocabulary.ToJson());
+        AtomicFile.Write(Path.Combine(folder, ModelInputs.VocabularyFile), Inputs.Tokenizers[modality].Vocabulary.ToJson());
         return SaveEncoder(Network.Encoders[modality].Model, Network.Encoders[modality].Model.ConfigJson(), entry, relative, folder);
     }
 
@@ -239,7 +177,7 @@ public sealed class TrainedModel : IDisposable
         Directory.CreateDirectory(folder);
         AtomicFile.Write(Path.Combine(folder, ConfigFile), config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
         Safetensors.Write(Path.Combine(folder, WeightsFile), encoder.state_dict(), Metadata);
-        return entry with { Encoder = relative, Sha256 = Sha256(Path.Combine(folder, WeightsFile)) };
+        return entry with { Encoder = relative, Sha256 = ModelFiles.Sha256(Path.Combine(folder, WeightsFile)) };
     }
 
     private static ModalityEntry SaveTuned(TunedEncoder encoder, ModalityEntry entry, string relative, string folder)
@@ -254,61 +192,14 @@ public sealed class TrainedModel : IDisposable
         string path = Path.Combine(folder, AdapterFolder);
         Directory.CreateDirectory(path);
         LowRankAdapters.Save(Network.Fusion.Llm, path, source?.Id ?? source?.Model);
-        return new AdapterEntry(AdapterFolder, Sha256(Path.Combine(path, LowRankAdapters.WeightsFile)), Sha256(Path.Combine(path, LowRankAdapters.ConfigFile)));
+        return new AdapterEntry(AdapterFolder, ModelFiles.Sha256(Path.Combine(path, LowRankAdapters.WeightsFile)), ModelFiles.Sha256(Path.Combine(path, LowRankAdapters.ConfigFile)));
     }
 
     private static void LoadAdapter(LanguageModel llm, string folder, AdapterEntry entry)
     {
         foreach ((string file, string sha256) in new[] { (LowRankAdapters.ConfigFile, entry.ConfigSha256), (LowRankAdapters.WeightsFile, entry.Sha256) })
-            RequireSame(Path.Combine(folder, file), sha256);
+            ModelFiles.RequireSame(Path.Combine(folder, file), sha256);
         LowRankAdapters.Load(llm, folder);
-    }
-
-    private static ModalityEntry SaveFrozen(FrozenEncoder encoder, ModalityEntry entry, string relative, string folder)
-    {
-        FrozenEntry frozen = new(encoder.Name, encoder.Folder?.Id, encoder.Folder?.Commit, encoder.Pooling, encoder.MaximumTokens, encoder.Substitute is not null, encoder.FilesSha256);
-        return frozen.Id is not null
-            ? entry with { Frozen = frozen, Sha256 = encoder.WeightsSha256 }
-            : entry with { Frozen = frozen, Encoder = relative, Sha256 = encoder.Save(folder) };
-    }
-
-    private static IReadOnlyList<TrainingDomain> LoadDomains(string folder, ReleaseEntry? release)
-    {
-        if (release is null) return [];
-        release.Check();
-        string path = Path.Combine(folder, TrainingDomain.File);
-        RequireSame(path, release.DomainSha256);
-        return TrainingDomain.Load(path, release.Domains);
-    }
-
-    private static InputEncoder InputsOf(string folder, ModelManifest manifest, ModelSources sources)
-    {
-        Dictionary<Modality, ModalityEntry> entries = manifest.Modalities.ToDictionary(entry => entry.Modality());
-        Dictionary<Modality, IReadOnlyList<string>> components = entries.Where(e => e.Value.Vectors is not null).ToDictionary(e => e.Key, e => e.Value.Vectors!);
-        RepresentationOptions representation = new()
-        {
-            Modalities = [.. entries.Keys],
-            SmilesForm = manifest.SmilesForm,
-            Fingerprint = manifest.Modalities.FirstOrDefault(m => m.Fingerprint is not null)?.Fingerprint ?? new FingerprintOptions(),
-            Columns = entries.Where(e => e.Value.Columns is not null).ToDictionary(e => e.Key, e => (IReadOnlyList<string>)[.. e.Value.Columns!.Select(c => c.Name)]),
-            Vectors = sources.OpenVectors(components),
-        };
-        representation.Fingerprint.Check();
-        Dictionary<Modality, InputTokenizer> tokenizers = entries.Where(e => e.Key.IsSequence && e.Value is { Frozen: null, Tuned: null })
-            .ToDictionary(e => e.Key, e => new InputTokenizer(e.Key, TokenVocabulary.Load(Path.Combine(Inside(folder, e.Value.Encoder), VocabularyFile)), manifest.MaximumTokens));
-        Dictionary<Modality, ColumnScaler> scalers = entries.Where(e => e.Value.Columns is not null)
-            .ToDictionary(e => e.Key, e => new ColumnScaler([.. e.Value.Columns!.Select(c => c.Mean)], [.. e.Value.Columns!.Select(c => c.Deviation)]));
-        Dictionary<Modality, FrozenEncoder> frozen = entries.Where(e => e.Key.IsSequence && e.Value.Frozen is not null).ToDictionary(e => e.Key, e =>
-            sources.OpenEncoder(e.Key, e.Value.Frozen!, e.Value.Sha256, e.Value.Frozen!.Id is null ? Inside(folder, e.Value.Encoder) : null));
-        Dictionary<Modality, TunedEncoder> tuned = entries.Where(e => e.Key.IsSequence && e.Value.Tuned is not null).ToDictionary(e => e.Key, e => OpenTuned(folder, e.Key, e.Value, e.Value.Tuned!));
-        return new InputEncoder(representation, tokenizers, frozen, scalers, components, tuned);
-    }
-
-    private static TunedEncoder OpenTuned(string folder, Modality modality, ModalityEntry entry, TunedEntry tuned)
-    {
-        string encoder = Inside(folder, entry.Encoder);
-        RequireSame(Path.Combine(encoder, WeightsFile), entry.Sha256);
-        return new TunedEncoder(FrozenEncoder.OpenSaved(tuned.Model, encoder, modality, tuned.Pooling, tuned.MaximumTokens, tuned.SubstituteVocabulary));
     }
 
     /// <summary>A graph encoder without weights, of a size that its weights file holds.</summary>
@@ -348,25 +239,6 @@ public sealed class TrainedModel : IDisposable
     private static void Load(nn.Module module, string weights, string? sha256)
     {
         Checkpoint.LoadFile(module, weights);
-        RequireSame(weights, sha256);
-    }
-
-    private static void RequireSame(string file, string? sha256)
-    {
-        if (Sha256(file) is var got && got != sha256) throw new InvalidDataException($"{file}: damaged or replaced, its sha256 is {got}, expected {sha256}");
-    }
-
-    internal static string Inside(string folder, string? relative)
-    {
-        string root = Path.GetFullPath(folder) + Path.DirectorySeparatorChar;
-        string path = relative is null ? "" : Path.GetFullPath(Path.Combine(folder, relative));
-        return path.StartsWith(root, StringComparison.Ordinal) ? path
-            : throw new InvalidDataException($"encoder folder: got {relative ?? "nothing"}, expected a folder inside the model's");
-    }
-
-    internal static string Sha256(string path)
-    {
-        using FileStream stream = File.OpenRead(path);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
+        ModelFiles.RequireSame(weights, sha256);
     }
 }

@@ -152,7 +152,7 @@ public sealed class PretrainedRunTests : IDisposable
         string backbone = TinyCheckpoint.Write(_folder["backbone"], modelType, seed: 7, width: width);
         (TrainingSummary summary, _) = Run(_config with { Encoders = new() { ["smiles"] = _folder["roberta"] }, Backbone = backbone, Dropout = 0.2 }, "model");
         ModelManifest manifest = TrainedModel.ReadManifest(summary.Folder);
-        Assert.Equal(modelType, (string?)manifest.Backbone["model_type"]);
+        Assert.Equal(modelType, (string?)manifest.Backbone!["model_type"]);
         if (modelType == "gpt2") Assert.Equal(0.2, (double?)manifest.Backbone["resid_pdrop"]);
         Assert.Equal(new BackboneSource(backbone, null, null, CheckpointFiles.Sha256(backbone)), manifest.BackboneSource);
         // The frozen encoder is 16 wide, those that are trained along 64: what has not the backbone's width is projected.

@@ -1,0 +1,45 @@
+using LlmFusion.Boosting;
+using LlmFusion.Training;
+
+namespace LlmFusion.Baselines;
+
+/// <summary>What boosted trees are grown on, and how their settings are searched.</summary>
+public sealed record BaselineConfig
+{
+    /// <summary>Data, targets, modalities and their frozen encoders, fingerprint, seed; what only a network has is not used.</summary>
+    public required RunConfig Run { get; init; }
+
+    /// <summary>Settings tried, for each target.</summary>
+    public int Trials { get; init; } = 12;
+
+    /// <summary>Training rows that the trials see, a random part; null: all. The best settings grow their trees on all rows.</summary>
+    public int? SearchRows { get; init; }
+
+    /// <summary>Trees without a better validation metric after which growing stops.</summary>
+    public int EarlyStopping { get; init; } = 50;
+
+    /// <summary>What chooses: <c>rmse</c> or <c>mae</c> on the validation split.</summary>
+    public string Metric { get; init; } = "rmse";
+
+    /// <summary>From which ranges settings are drawn.</summary>
+    public RandomSearch Search { get; init; } = new();
+
+    /// <summary>Threads; 0: all.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Fails on the first value that is impossible.</summary>
+    /// <exception cref="ArgumentException">The message says which, what it is, and what was expected.</exception>
+    public void Check()
+    {
+        if (Trials is < 1 or > 10_000) throw new ArgumentException($"trials: got {Trials}, expected 1 to 10,000");
+        if (SearchRows is < 1) throw new ArgumentException($"search_rows: got {SearchRows}, expected at least 1");
+        if (EarlyStopping < 1) throw new ArgumentException($"early_stopping: got {EarlyStopping}, expected at least 1");
+        if (Metric is not ("rmse" or "mae")) throw new ArgumentException($"metric: got {Metric}, expected rmse or mae");
+    }
+
+    /// <summary>The settings of a trial.</summary>
+    /// <param name="target">The target's place.</param>
+    /// <param name="trial">The trial, from 0.</param>
+    public BoosterSettings Settings(int target, int trial) =>
+        Search.Draw(new BoosterSettings { Metrics = [Metric], EarlyStopping = EarlyStopping, Seed = Run.Seed, Threads = Threads }, unchecked((Run.Seed * 1009) + target), trial);
+}

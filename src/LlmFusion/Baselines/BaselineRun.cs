@@ -1,0 +1,172 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using LlmFusion.Boosting;
+using LlmFusion.DataSets;
+using LlmFusion.Embedding;
+using LlmFusion.Evaluation;
+using LlmFusion.Modalities;
+using LlmFusion.Prediction;
+using LlmFusion.Training;
+using LlmFusion.Transformers.Hub;
+
+namespace LlmFusion.Baselines;
+
+/// <summary>A trial is done.</summary>
+/// <param name="Trial">The trial.</param>
+/// <param name="Trials">How many there are for its target.</param>
+/// <param name="Best">Whether it is the best of its target so far.</param>
+public sealed record TrialDone(Trial Trial, int Trials, bool Best) : TrainingEvent;
+
+/// <summary>
+/// The paper's baseline (P18): boosted trees on one modality's embedding or on the concatenation of several, settings by random search on the validation
+/// split alone, the best grown again on all training rows. Modalities are read, and encoders run, as for a fusion model.
+/// </summary>
+public static class BaselineRun
+{
+    /// <summary>Name of the file of trials in a model folder.</summary>
+    public const string TrialsFile = "trials.jsonl";
+
+    /// <summary>Runs search and final fit, and writes the model folder.</summary>
+    /// <param name="config">What to do.</param>
+    /// <param name="output">The model folder. One with trials of the same search goes on behind them.</param>
+    /// <param name="overwrite">Replace a finished model in it.</param>
+    /// <param name="observe">Receives what happens.</param>
+    /// <param name="cancellation">Stops between two trees; trials that are done stay.</param>
+    /// <param name="hub">Where pretrained encoders come from; null: as Hugging Face's variables say.</param>
+    /// <exception cref="ArgumentException">The configuration is impossible.</exception>
+    /// <exception cref="InvalidDataException">The folder holds something else.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static TrainingSummary Run(BaselineConfig config, string output, bool overwrite, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null)
+    {
+        Stopwatch clock = Stopwatch.StartNew();
+        RunConfig run = config.Run with { Modalities = config.Run.Modalities ?? [Modality.Fingerprint.Name] };
+        config = config with { Run = run };
+        config.Check();
+        run.Check();
+        foreach (Modality modality in run.StackOrder())
+            if (modality == Modality.Graph || (modality.IsSequence && !run.Encoders.ContainsKey(modality.Name)))
+                throw new ArgumentException($"modality {modality}: got no pretrained encoder, expected {(modality == Modality.Graph ? "other modalities: that of the graph is trained along" : $"--encoder {modality}=MODEL")}");
+        if (run.EncoderChoices().FirstOrDefault(c => c.Value.Train) is { Key: { } trained }) throw new ArgumentException($"encoder of {trained}: got train, expected a frozen one: trees pass no gradients on");
+        Prepare(output, overwrite);
+
+        RunEncoders encoders = new(run, initial: null, hub, observe, cancellation);
+        Dictionary<Modality, FrozenEncoder> pretrained = encoders.OpenPretrained();
+        DataSplits splits = RunData.Open(run);
+        run = run with { Targets = [.. splits.Targets] };
+        RunRows data = RunRows.Prepare(run, splits, initial: null, observe, cancellation);
+        AtomicFile.Write(Path.Combine(output, TrainingRun.ConfigFile), run.ToYaml());
+        using EmbeddingStore? store = run.Store && pretrained.Count > 0 ? EmbeddingStore.Open() : null;
+        InputEncoder encoder = encoders.Inputs(data.Representation, data.Prepared[Parts.Train].Representations, pretrained);
+        encoder.Use(store, TorchSharp.torch.CPU);
+        Dictionary<string, SplitInputs> inputs = data.Encode(encoder, observe, cancellation);
+        TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets, [.. splits.Targets.Select(run.ScalingOf)]);
+        string[] units = [.. splits.Targets.Select((t, i) => run.Units.GetValueOrDefault(t) ?? splits.Units[i])];
+
+        TrialLog log = new(Path.Combine(output, TrialsFile), KeyOf(config with { Run = run }, splits, encoder));
+        List<Booster> boosters = [];
+        List<(string, BoosterSettings, int)> chosen = [];
+        foreach ((int t, string target) in splits.Targets.Index())
+        {
+            Trial best = Search(config, t, target, log, inputs, encoder, scaler, observe, cancellation);
+            using FeatureMatrix train = Rows(inputs[Parts.Train], t, encoder, scaler), valid = Rows(inputs[Parts.Valid], t, encoder, scaler);
+            boosters.Add(Booster.Train(best.Settings, train, valid, cancellation: cancellation));
+            chosen.Add((target, best.Settings, best.Number));
+        }
+
+        using BoostedModel model = new(encoder, scaler, boosters);
+        Comparison metrics = Measure(model, run, inputs, splits.Targets, units);
+        ModelManifest manifest = model.Save(output, chosen, (entries, baseline, sha256) => new ModelManifest
+        {
+            FormatVersion = ModelManifest.FirstFormat,
+            ProgramVersion = typeof(BaselineRun).Assembly.GetName().Version!.ToString(3),
+            Modalities = entries,
+            SmilesForm = run.SmilesForm,
+            MaximumTokens = run.MaximumTokens,
+            Baseline = baseline,
+            Positions = run.Positions,
+            ModalityEncoding = run.ModalityEncoding,
+            WeightsSha256 = sha256,
+            Targets = [.. splits.Targets.Select((name, t) => new TargetEntry(name, units[t], scaler.Means[t], scaler.Deviations[t], scaler.Kinds[t]))],
+            Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count),
+            Environment = RunEnvironment.Current(TorchSharp.torch.CPU),
+            Training = new TrainingEntry(run.Seed, 0, config.Trials, log.Trials.Min(trial => trial.Metric), clock.Elapsed.TotalSeconds, 0, run.Tune),
+            Metrics = metrics,
+        });
+        AtomicFile.Write(Path.Combine(output, "README.md"), BaselineCard.Of(manifest, config));
+        return new TrainingSummary(manifest, StopReason.Completed, output, [], []);
+    }
+
+    /// <summary>A model that is finished is not replaced by accident, nor a folder of something else.</summary>
+    private static void Prepare(string output, bool overwrite)
+    {
+        if (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any() && !File.Exists(Path.Combine(output, TrialsFile)))
+            throw new InvalidDataException($"{output}: holds something else than a baseline; give another folder with -o");
+        string manifest = Path.Combine(output, PredictiveModel.ManifestFile);
+        if (File.Exists(manifest) && !overwrite) throw new InvalidDataException($"{output}: holds a finished baseline; give another folder with -o, or --overwrite");
+        Directory.CreateDirectory(output);
+        File.Delete(manifest);
+    }
+
+    private static Trial Search(BaselineConfig config, int t, string target, TrialLog log, IReadOnlyDictionary<string, SplitInputs> inputs, InputEncoder encoder, TargetScaler scaler,
+        Action<TrainingEvent> observe, CancellationToken cancellation)
+    {
+        if (Enumerable.Range(0, config.Trials).Any(k => log.Find(target, k) is null))
+        {
+            using FeatureMatrix train = Rows(Fewer(inputs[Parts.Train], config), t, encoder, scaler), valid = Rows(inputs[Parts.Valid], t, encoder, scaler);
+            for (int k = 0; k < config.Trials; k++)
+            {
+                if (log.Find(target, k) is not null) continue;
+                Stopwatch clock = Stopwatch.StartNew();
+                BoosterSettings settings = config.Settings(t, k);
+                double least = double.PositiveInfinity;
+                using Booster booster = Booster.Train(settings, train, valid, round => least = Math.Min(least, round.Valid[^1]), cancellation);
+                Trial trial = new(target, k, settings, least, booster.RoundsUsed, clock.Elapsed.TotalSeconds);
+                log.Add(trial);
+                observe(new TrialDone(trial, config.Trials, log.Best(target) == trial));
+            }
+        }
+
+        return log.Best(target);
+    }
+
+    /// <summary>The molecules whose target is known, with the target in scaled units.</summary>
+    private static FeatureMatrix Rows(SplitInputs split, int target, InputEncoder encoder, TargetScaler scaler)
+    {
+        int[] known = [.. Enumerable.Range(0, split.Rows.Count).Where(n => !float.IsNaN(split.Targets[n][target]))];
+        if (known.Length == 0) throw new InvalidDataException($"target {target + 1}: no value in a split, expected at least one");
+        return FeatureRows.Of([.. known.Select(n => split.Inputs[n])], encoder).WithLabels([.. known.Select(n => scaler.Scale(split.Targets[n][target], target))]);
+    }
+
+    private static SplitInputs Fewer(SplitInputs train, BaselineConfig config)
+    {
+        if (config.SearchRows is not { } count || count >= train.Rows.Count) return train;
+        int[] order = [.. Enumerable.Range(0, train.Rows.Count)];
+        new SeededShuffle((ulong)config.Run.SplitSeed).Shuffle(order);
+        int[] taken = [.. order.Take(count).Order()];
+        return new SplitInputs([.. taken.Select(i => train.Rows[i])], [.. taken.Select(i => train.Inputs[i])], [.. taken.Select(i => train.Targets[i])]);
+    }
+
+    private static Comparison Measure(BoostedModel model, RunConfig run, IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<string> targets, IReadOnlyList<string> units)
+    {
+        ConstantPredictor constant = ConstantPredictor.Fit(inputs[Parts.Train].Targets);
+        Comparison metrics = Comparison.Empty;
+        foreach (string part in Parts.All)
+        {
+            if (!inputs.TryGetValue(part, out SplitInputs? split) || split.Rows.Count == 0) continue;
+            float[][] predicted = model.Predict(split.Inputs, split.Rows.Count, TorchSharp.torch.CPU);
+            metrics = metrics.With(part, Comparison.Boosted, targets, units, split.Targets, predicted, run.Seed)
+                .With(part, Comparison.Constant, targets, units, split.Targets, constant.Predict(split.Rows.Count), run.Seed);
+        }
+
+        return metrics;
+    }
+
+    /// <summary>What decides a trial's result: data, encoders, settings of the search; not how many trials there are.</summary>
+    private static string KeyOf(BaselineConfig config, DataSplits splits, InputEncoder encoder)
+    {
+        string settings = JsonSerializer.Serialize(config with { Trials = 1 }, RunConfig.Json), frozen = string.Join(",", encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{splits.Sha256}\n{frozen}\n{settings}")));
+    }
+}

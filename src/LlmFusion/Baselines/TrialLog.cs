@@ -1,0 +1,70 @@
+using System.Text.Json;
+using LlmFusion.Boosting;
+using LlmFusion.Training;
+
+namespace LlmFusion.Baselines;
+
+/// <summary>A trial of the search.</summary>
+/// <param name="Target">The target's name.</param>
+/// <param name="Number">The trial, from 0.</param>
+/// <param name="Settings">What was tried.</param>
+/// <param name="Metric">The validation metric at its best, in scaled units.</param>
+/// <param name="Trees">Trees up to there.</param>
+/// <param name="Seconds">How long it took.</param>
+public sealed record Trial(string Target, int Number, BoosterSettings Settings, double Metric, int Trees, double Seconds);
+
+/// <summary>The trials that are done, a line of JSON each, on the disk as soon as they are: a search that was cut off goes on behind them.</summary>
+public sealed class TrialLog
+{
+    private static readonly JsonSerializerOptions Json = new(RunConfig.Json) { WriteIndented = false };
+
+    private readonly string _path;
+    private readonly List<Trial> _trials = [];
+
+    /// <param name="path">The file. Another search's begins anew: its first line is its key.</param>
+    /// <param name="key">Everything that decides what a trial gives.</param>
+    public TrialLog(string path, string key)
+    {
+        _path = path;
+        string[] lines = File.Exists(path) ? File.ReadAllLines(path) : [];
+        if (lines.Length > 0 && lines[0] == key)
+            foreach (string line in lines.Skip(1))
+                if (Read(line) is { } trial) _trials.Add(trial);
+        // Also without the line that a crash cut off.
+        AtomicFile.Write(path, string.Concat(_trials.Select(t => JsonSerializer.Serialize(t, Json) + "\n").Prepend(key + "\n")));
+    }
+
+    /// <summary>The trials.</summary>
+    public IReadOnlyList<Trial> Trials => _trials;
+
+    /// <summary>A trial that was done before; null where it was not.</summary>
+    public Trial? Find(string target, int number) => _trials.FirstOrDefault(t => t.Target == target && t.Number == number);
+
+    /// <summary>The best trial of a target, the first of equals.</summary>
+    public Trial Best(string target) => _trials.Where(t => t.Target == target).MinBy(t => t.Metric)!;
+
+    /// <summary>Appends one.</summary>
+    public void Add(Trial trial)
+    {
+        using (FileStream file = new(_path, FileMode.Append))
+        {
+            file.Write(JsonSerializer.SerializeToUtf8Bytes(trial, Json));
+            file.WriteByte((byte)'\n');
+            file.Flush(flushToDisk: true);
+        }
+
+        _trials.Add(trial);
+    }
+
+    private static Trial? Read(string line)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<Trial>(line, Json);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+using Xunit;
+
+namespace LlmFusion.Cli.Tests.Commands;
+
+/// <summary><c>reproduce</c>: its plan; what runs is tested where it runs.</summary>
+public sealed class ReproduceCommandTests : IDisposable
+{
+    private readonly CommandLine cli = new();
+
+    public void Dispose() => cli.Dispose();
+
+    [Fact]
+    public async Task A_dry_run_lists_the_cells_and_their_time()
+    {
+        Assert.Equal(ExitCode.Done, await cli.Run("reproduce", "fusion", "--seeds", "2", "--only", "gr.,mfp.", "--dry-run", "-o", cli["study"]));
+        Assert.Contains("gr.qm9.seed0", cli.Output);
+        Assert.Contains("mfp.qm9.seed1", cli.Output);
+        Assert.DoesNotContain("all.qm9", cli.Output, StringComparison.Ordinal);
+        Assert.Contains("cells are left", cli.Output);
+        Assert.False(Directory.Exists(cli["study"]));
+    }
+
+    [Theory]
+    [InlineData("--control", "reproduce", "pretraining", "-o", "out")]
+    [InlineData("at least 1", "reproduce", "fusion", "--seeds", "0", "-o", "out")]
+    [InlineData("-o", "reproduce", "fusion")]
+    public async Task Wrong_use_is_told(string problem, params string[] arguments)
+    {
+        Assert.Equal(ExitCode.WrongUse, await cli.Run(arguments));
+        Assert.Contains(problem, cli.Error);
+    }
+}

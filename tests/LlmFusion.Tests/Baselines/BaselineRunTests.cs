@@ -1,0 +1,130 @@
+using LlmFusion.Baselines;
+using LlmFusion.Boosting;
+using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
+using LlmFusion.Prediction;
+using LlmFusion.Tests.DataSets;
+using LlmFusion.Training;
+using Xunit;
+
+namespace LlmFusion.Tests.Baselines;
+
+/// <summary>Boosted trees as a model like any other.</summary>
+public sealed class BaselineRunTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly BaselineConfig _config;
+
+    public BaselineRunTests()
+    {
+        // A property that the number of carbons tells, and a column; a value is missing.
+        IEnumerable<string> rows = Enumerable.Range(1, 40).Select(n => $"{new string('C', n)}O,{(n == 7 ? "" : $"{0.5 * n}")},{n % 3},{n}");
+        _config = new BaselineConfig
+        {
+            Run = new RunConfig
+            {
+                TrainFile = _folder.Write("train.csv", "smiles,y,z,x\n" + string.Join('\n', rows) + "\n"),
+                ValidFile = _folder.Write("valid.csv", "smiles,y,z,x\n" + string.Join('\n', rows.Where((_, i) => i % 4 == 0)) + "\n"),
+                Targets = ["y", "z"],
+                Modalities = ["fingerprint"],
+                Inputs = new() { ["props"] = "columns:x" },
+                Fingerprint = new() { Size = 64 },
+            },
+            Trials = 3,
+            Threads = 1,
+            Search = new RandomSearch { Estimators = (40, 80), LearningRate = (0.2, 0.4), MinChildWeight = (0.5, 1), Gamma = (1e-6, 1e-5) },
+        };
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Trees_learn_and_their_folder_predicts_what_was_measured()
+    {
+        TrainingSummary summary = Run("model", out List<Trial> trials);
+        Assert.Equal(["y", "y", "y", "z", "z", "z"], trials.Select(t => t.Target));
+        Assert.True(summary.Manifest.Metrics.Find("train", "y", Comparison.Boosted)!.Mse < 0.05 * summary.Manifest.Metrics.Find("train", "y", Comparison.Constant)!.Mse);
+        Assert.Equal(39, summary.Manifest.Metrics.Find("train", "y", Comparison.Boosted)!.N);
+
+        using PredictiveModel model = PredictiveModel.Load(_folder["model"]);
+        Assert.IsType<BoostedModel>(model);
+        Predictor predictor = new(model, "cpu");
+        using (DataFile file = DataFile.Open(_folder["valid.csv"], new DataFileOptions { Targets = ["y", "z"] }))
+        {
+            EvaluationReport report = Evaluator.OnFile(predictor, _folder["valid.csv"], null, null, null, cancellation: TestContext.Current.CancellationToken);
+            Assert.Equal(summary.Manifest.Metrics.Find("valid", "y", Comparison.Boosted)!.Mse, report.Targets["y"].Mse, 1e-6);
+        }
+
+        // A molecule by its SMILES alone: the column is missing, and so it is for the trees.
+        Assert.NotNull(predictor.Predict(DataRow.OfSmiles(["CCCO"]), TestContext.Current.CancellationToken).Single().Values);
+        Assert.Contains("xgboost", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(_folder["model"])).Message, StringComparison.Ordinal);
+        Assert.Contains("num_feature", File.ReadAllText(_folder["model/trees/0.json"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_search_goes_on_behind_the_trials_that_are_done()
+    {
+        Run("whole", out List<Trial> whole);
+        using CancellationTokenSource stop = new();
+        List<Trial> before = [];
+        Assert.ThrowsAny<OperationCanceledException>(() => BaselineRun.Run(_config, _folder["cut"], overwrite: false, e =>
+        {
+            if (e is not TrialDone { Trial: var trial }) return;
+            before.Add(trial);
+            if (before.Count == 2) stop.Cancel();
+        }, stop.Token));
+        File.AppendAllText(_folder["cut/trials.jsonl"], "{\"target\": \"y\", \"num"); // a crash within a line
+        TrainingSummary resumed = Run("cut", out List<Trial> after);
+        Assert.Equal([("y", 2), ("z", 0), ("z", 1), ("z", 2)], after.Select(t => (t.Target, t.Number)));
+        Assert.Equal(whole.Select(t => (t.Target, t.Number, t.Metric, t.Trees)), before.Concat(after).Select(t => (t.Target, t.Number, t.Metric, t.Trees)));
+        Assert.Equal(File.ReadAllBytes(_folder["whole/trees/1.json"]), File.ReadAllBytes(_folder["cut/trees/1.json"]));
+
+        Assert.Contains("finished", Assert.Throws<InvalidDataException>(() => Run("cut", out _)).Message, StringComparison.Ordinal);
+        // More trials of the same search keep those that are done; another search begins anew.
+        BaselineRun.Run(_config with { Trials = 4 }, _folder["cut"], overwrite: true, e => { if (e is TrialDone { Trial: var t }) before.Add(t); }, TestContext.Current.CancellationToken);
+        Assert.Equal([("y", 3), ("z", 3)], before.Skip(2).Select(t => (t.Target, t.Number)));
+        _ = resumed;
+    }
+
+    [Fact]
+    public void What_trees_cannot_read_is_refused()
+    {
+        Refused("graph", _config with { Run = _config.Run with { Modalities = ["graph"] } });
+        Refused("--encoder smiles=MODEL", _config with { Run = _config.Run with { Modalities = ["smiles"] } });
+        Refused("frozen", _config with { Run = _config.Run with { Modalities = ["smiles"], Encoders = new() { ["smiles"] = "somewhere,train" } } });
+        Refused("trials: got 0", _config with { Trials = 0 });
+        Directory.CreateDirectory(_folder["other"]);
+        File.WriteAllText(_folder["other/thesis.tex"], "");
+        Assert.Contains("something else", Assert.Throws<InvalidDataException>(() => Run("other", out _)).Message, StringComparison.Ordinal);
+
+        void Refused(string reason, BaselineConfig config) =>
+            Assert.Contains(reason, Assert.Throws<ArgumentException>(() => BaselineRun.Run(config, _folder["refused"], false, _ => { }, TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("\"left_children\":[1,", "\"left_children\":[0,", "child 0")]
+    [InlineData("\"left_children\":[1,", "\"left_children\":[99999,", "child 99999")]
+    [InlineData("\"split_indices\":[", "\"split_indices\":[4000000,", "split_indices")]
+    [InlineData("\"num_feature\":\"65\",\"num_target\"", "\"num_feature\":\"66\",\"num_target\"", "features")]
+    public void Trees_that_lead_nowhere_are_refused_before_they_are_walked(string from, string to, string reason)
+    {
+        Run("model", out _);
+        string path = _folder["model/trees/0.json"], text = File.ReadAllText(path), manifest = _folder["model/llmfusion.json"];
+        string before = ModelHash(path);
+        Assert.Contains(from, text, StringComparison.Ordinal);
+        File.WriteAllText(path, text[..text.IndexOf(from, StringComparison.Ordinal)] + to + text[(text.IndexOf(from, StringComparison.Ordinal) + from.Length)..]);
+        Assert.Contains("sha256", Assert.Throws<ModelFolderException>(() => PredictiveModel.Load(_folder["model"])).Message, StringComparison.Ordinal);
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace(before, ModelHash(path), StringComparison.Ordinal));
+        Assert.Contains(reason, Assert.Throws<ModelFolderException>(() => PredictiveModel.Load(_folder["model"])).Message, StringComparison.Ordinal);
+
+        static string ModelHash(string file) => Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)));
+    }
+
+    private TrainingSummary Run(string name, out List<Trial> trials)
+    {
+        List<Trial> seen = [];
+        TrainingSummary summary = BaselineRun.Run(_config, _folder[name], overwrite: false, e => { if (e is TrialDone { Trial: var t }) seen.Add(t); }, TestContext.Current.CancellationToken);
+        trials = seen;
+        return summary;
+    }
+}
