@@ -16,6 +16,15 @@ public sealed record CatalogEntry(
     /// <summary>True if the program makes it itself: it has no files.</summary>
     public bool IsBuiltIn => Source.Length == 0;
 
+    /// <summary>The folder of its files, in the data folder.</summary>
+    internal string FolderName { get; init; } = Name;
+
+    /// <summary>The files that it is made of, by the part that they are in their own data set.</summary>
+    internal IReadOnlyList<string> Files { get; init; } = Parts.All;
+
+    /// <summary>Whether its split is our own: by molecule, stereochemistry aside, in the shares of <see cref="SplitFractions.Default"/>, always the same.</summary>
+    public bool IsRegrouped => Files.Count < Parts.All.Count;
+
     /// <summary>Whether there are texts made by template for its training molecules.</summary>
     public bool HasTemplatedTexts => Name == "chebi20";
 }
@@ -42,6 +51,8 @@ public static class Catalog
     /// <summary>The environment variable that names the data folder.</summary>
     public const string FolderVariable = "LLMFUSION_DATA";
 
+    private const string Chebi = "chebi20";
+
     private static readonly Dictionary<string, string> ChebiColumns = new() { ["logp"] = "logp_rdkit", ["qed"] = "qed_rdkit" };
 
     /// <summary>The data sets in the order they are listed.</summary>
@@ -56,15 +67,25 @@ public static class Catalog
         {
             Preparation = "put them, as train.csv, valid.csv and test.csv (or each packed as .csv.gz)",
         },
-        new("chebi20", "ChEBI-20: molecules of biological interest with descriptions; LogP and QED computed by RDKit", "CC BY 4.0",
-            ["logp", "qed"], ["logp", "qed"],
-            "github.com/blender-nlp/MolT5, commit 754f9bffa4a638e2f1386d0ca19b5c3ed0a5b4aa, "
-            + "ChEBI-20_data/{train,validation,test}.txt")
+        new(Chebi, "ChEBI-20: molecules of biological interest with descriptions; LogP and QED computed by RDKit", "CC BY 4.0",
+            ["logp", "qed"], ["logp", "qed"], ChebiSource)
         {
-            Preparation = "make each doubled backslash in a SMILES a single one, add RDKit's LogP and QED as the columns logp_rdkit and qed_rdkit "
-                + "(`./llmfusion featurize` computes both), and put them, as train.tsv, valid.tsv and test.tsv (or each packed as .tsv.gz)",
+            Preparation = ChebiPreparation,
+        },
+        new("chebi20-captioned", "the molecules of ChEBI-20's validation and test files, which have their real descriptions, in a split of our own (80/10/10, stereoisomers together)", "CC BY 4.0",
+            ["logp", "qed"], ["logp", "qed"], ChebiSource)
+        {
+            Preparation = ChebiPreparation,
+            FolderName = Chebi,
+            Files = [Parts.Valid, Parts.Test],
         },
     ];
+
+    private const string ChebiSource = "github.com/blender-nlp/MolT5, commit 754f9bffa4a638e2f1386d0ca19b5c3ed0a5b4aa, "
+        + "ChEBI-20_data/{train,validation,test}.txt";
+
+    private const string ChebiPreparation = "make each doubled backslash in a SMILES a single one, add RDKit's LogP and QED as the columns logp_rdkit and qed_rdkit "
+        + "(`./llmfusion featurize` computes both), and put them, as train.tsv, valid.tsv and test.tsv (or each packed as .tsv.gz)";
 
     /// <summary>The data folder: <c>LLMFUSION_DATA</c>, else <c>llmfusion/data</c> in the user's cache folder.</summary>
     public static string Folder => UserCache.Folder("data", FolderVariable);
@@ -80,8 +101,8 @@ public static class Catalog
     /// <param name="folder">The folder that holds the data sets, null for <see cref="Folder"/>.</param>
     public static DataSetState Inspect(CatalogEntry entry, string? folder = null)
     {
-        string place = Path.Combine(Path.GetFullPath(folder ?? Folder), entry.Name);
-        IReadOnlyList<DataSetFile> files = entry.IsBuiltIn ? [] : [.. Parts.All.Select(part =>
+        string place = Path.Combine(Path.GetFullPath(folder ?? Folder), entry.FolderName);
+        IReadOnlyList<DataSetFile> files = entry.IsBuiltIn ? [] : [.. entry.Files.Select(part =>
         {
             string[] candidates = Candidates(entry, place, part);
             var file = new FileInfo(Array.Find(candidates, File.Exists) ?? candidates[0]);
@@ -100,8 +121,9 @@ public static class Catalog
     public static DataSplits Open(string name, CatalogOptions? options = null)
     {
         (CatalogEntry entry, options, IReadOnlyList<string> targets) = Check(name, options);
+        if (entry.IsRegrouped) return Splitter.Grouped(FileRows(entry, options, targets), name: entry.Name);
         return Splitter.Predefined(
-            Rows(name, options), targets, options.TemplatedTrainText ? $"{entry.Name}, templated training texts" : entry.Name);
+            FileRows(entry, options, targets), targets, options.TemplatedTrainText ? $"{entry.Name}, templated training texts" : entry.Name);
     }
 
     /// <summary>All rows of a data set as a stream, train, valid and test one after the other.</summary>
@@ -109,11 +131,16 @@ public static class Catalog
     public static IEnumerable<DataRow> Rows(string name, CatalogOptions? options = null)
     {
         (CatalogEntry entry, options, IReadOnlyList<string> targets) = Check(name, options);
+        return entry.IsRegrouped ? Open(name, options).InOrder().SelectMany(part => part.Rows) : FileRows(entry, options, targets);
+    }
+
+    private static IEnumerable<DataRow> FileRows(CatalogEntry entry, CatalogOptions options, IReadOnlyList<string> targets)
+    {
         if (entry.Name == DemoDataSet.Name)
             return DemoDataSet.Rows(targets);
-        string folder = Path.Combine(options.Folder ?? Folder, entry.Name);
+        string folder = Path.Combine(options.Folder ?? Folder, entry.FolderName);
         string? texts = options.TemplatedTrainText ? Locate(entry, folder, "train_text_templated") : null;
-        IReadOnlyList<(string Path, string Part)> files = [.. Parts.All.Select(part => (Locate(entry, folder, part), part))];
+        IReadOnlyList<(string Path, string Part)> files = [.. entry.Files.Select(part => (Locate(entry, folder, part), part))];
         return files.SelectMany(file =>
         {
             IEnumerable<DataRow> rows = Read(entry, file.Path, file.Part, targets);
@@ -138,7 +165,7 @@ public static class Catalog
         using DataFile file = DataFile.Open(path, new DataFileOptions
         {
             Targets = targets,
-            TargetColumns = entry.Name == "chebi20" ? ChebiColumns : new Dictionary<string, string>(),
+            TargetColumns = entry.FolderName == Chebi ? ChebiColumns : new Dictionary<string, string>(),
             Part = part,
         });
         foreach (DataRow row in file.Rows())
@@ -153,11 +180,11 @@ public static class Catalog
 
     private static string HowToGet(CatalogEntry entry, string folder) =>
         $"Fetch its three files from {entry.Source} ({entry.Licence}), {entry.Preparation} into {folder}. "
-        + $"Where {entry.Name}/ already lies in another folder, set {FolderVariable} to that.";
+        + $"Where {entry.FolderName}/ already lies in another folder, set {FolderVariable} to that.";
 
     private static string[] Candidates(CatalogEntry entry, string folder, string file)
     {
-        string path = Path.Combine(folder, file + (entry.Name == "chebi20" ? ".tsv" : ".csv"));
+        string path = Path.Combine(folder, file + (entry.FolderName == Chebi ? ".tsv" : ".csv"));
         return [path + ".gz", path];
     }
 

@@ -24,6 +24,9 @@ public sealed record CellResult
     /// <summary>Seed of weights and order.</summary>
     public required int Seed { get; init; }
 
+    /// <summary>Name of the predictor in the metrics.</summary>
+    public required string Predictor { get; init; }
+
     /// <summary>Metrics on all splits with 95 % bootstrap intervals, beside those of the training mean.</summary>
     public required Comparison Metrics { get; init; }
 

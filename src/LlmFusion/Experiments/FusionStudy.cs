@@ -36,11 +36,11 @@ public static class FusionStudy
         ],
     };
 
-    private static StudyRow Atoms(StudyRow row) => row with { Config = row.Config with { GraphTokens = GraphTokens.Atoms } };
+    private static StudyRow Atoms(StudyRow row) => row with { Task = row.Task.With(c => c with { GraphTokens = GraphTokens.Atoms }) };
 
-    private static StudyRow Mean(StudyRow row) => row with { Config = row.Config with { Fusion = FusionKind.MeanMlp } };
+    private static StudyRow Mean(StudyRow row) => row with { Task = row.Task.With(c => c with { Fusion = FusionKind.MeanMlp }) };
 
-    private static StudyRow Row(string name, string title, string group, double minutes, params string[] modalities) => new(name, title, group, new RunConfig
+    private static StudyRow Row(string name, string title, string group, double minutes, params string[] modalities) => new(name, title, group, new CellTask.Fusion(new RunConfig
     {
         Modalities = [.. modalities],
         Encoders = modalities.Where(m => m is "smiles" or "selfies").ToDictionary(m => m, m => $"llmfusion-{m},train"),
@@ -54,5 +54,5 @@ public static class FusionStudy
         Epochs = 15,
         EarlyStopping = 15,
         EmaDecay = 0.999,
-    }, minutes);
+    }), minutes);
 }

@@ -30,7 +30,7 @@ public static class PretrainingStudy
     private static RunConfig Sized(RunConfig config, int size) => config with { TrainRows = size, CalibrationFraction = 0.8, Epochs = 60_000 / size, EarlyStopping = 60_000 / size };
 
     private static StudyRow Row(string name, string title, string encoder, InitKind init, bool train) => new(
-        train ? $"{name}-trained" : $"{name}-frozen", title, train ? "trained along" : "frozen", new RunConfig
+        train ? $"{name}-trained" : $"{name}-frozen", title, train ? "trained along" : "frozen", new CellTask.Fusion(new RunConfig
         {
             Modalities = ["smiles"],
             Encoders = new() { ["smiles"] = train ? $"{encoder},train" : encoder },
@@ -41,5 +41,5 @@ public static class PretrainingStudy
             WeightDecay = 1e-4,
             Schedule = ScheduleKind.OneCycle,
             EmaDecay = 0.999,
-        }, train ? 3 : 1);
+        }), train ? 3 : 1);
 }

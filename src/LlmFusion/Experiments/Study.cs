@@ -1,8 +1,12 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlmFusion.Baselines;
 using LlmFusion.Embedding;
+using LlmFusion.Evaluation;
+using LlmFusion.Prediction;
 using LlmFusion.Training;
 using LlmFusion.Transformers;
 
@@ -23,16 +27,82 @@ public enum StudyMetric
 /// <param name="Title">What stands above the columns.</param>
 /// <param name="Targets">The targets, a column each.</param>
 /// <param name="Metric">The error shown.</param>
-/// <param name="Apply">Gives a row's configuration the panel's data.</param>
+/// <param name="Apply">Gives a run the panel's data.</param>
 public sealed record StudyPanel(string Name, string Title, IReadOnlyList<string> Targets, StudyMetric Metric, Func<RunConfig, RunConfig> Apply);
+
+/// <summary>What a cell runs.</summary>
+public abstract record CellTask
+{
+    private CellTask()
+    {
+    }
+
+    /// <summary>Data, targets, modalities and seed.</summary>
+    public abstract RunConfig Run { get; }
+
+    /// <summary>Name of the predictor in the metrics.</summary>
+    public abstract string Predictor { get; }
+
+    /// <summary>The same on other data.</summary>
+    public abstract CellTask With(Func<RunConfig, RunConfig> change);
+
+    /// <summary>A fusion model is trained.</summary>
+    /// <param name="Config">How.</param>
+    public sealed record Fusion(RunConfig Config) : CellTask
+    {
+        /// <inheritdoc/>
+        public override RunConfig Run => Config;
+
+        /// <inheritdoc/>
+        public override string Predictor => Comparison.Model;
+
+        /// <inheritdoc/>
+        public override CellTask With(Func<RunConfig, RunConfig> change) => new Fusion(change(Config));
+    }
+
+    /// <summary>Boosted trees are grown on embeddings.</summary>
+    /// <param name="Config">How, and how their settings are searched.</param>
+    public sealed record Boosted(BaselineConfig Config) : CellTask
+    {
+        /// <inheritdoc/>
+        public override RunConfig Run => Config.Run;
+
+        /// <inheritdoc/>
+        public override string Predictor => Comparison.Boosted;
+
+        /// <inheritdoc/>
+        public override CellTask With(Func<RunConfig, RunConfig> change) => new Boosted(Config with { Run = change(Config.Run) });
+    }
+
+    /// <summary>Ridge regression on the fingerprint, its penalty chosen on validation.</summary>
+    /// <param name="Config">Data and fingerprint.</param>
+    public sealed record Ridge(RunConfig Config) : CellTask
+    {
+        /// <inheritdoc/>
+        public override RunConfig Run => Config;
+
+        /// <inheritdoc/>
+        public override string Predictor => Comparison.Ridge;
+
+        /// <inheritdoc/>
+        public override CellTask With(Func<RunConfig, RunConfig> change) => new Ridge(change(Config));
+    }
+}
 
 /// <summary>A row of a table: one way to learn the same.</summary>
 /// <param name="Name">Short, for names of files and <c>--only</c>.</param>
 /// <param name="Title">What stands in the table.</param>
 /// <param name="Group">Rows of a group stand together under its title.</param>
-/// <param name="Config">How it is trained; data and targets are the panel's.</param>
+/// <param name="Task">What is run; data and targets are the panel's.</param>
 /// <param name="Minutes">About how long a cell takes on two cores, for the plan.</param>
-public sealed record StudyRow(string Name, string Title, string Group, RunConfig Config, double Minutes);
+public sealed record StudyRow(string Name, string Title, string Group, CellTask Task, double Minutes)
+{
+    /// <summary>What the paper gives, by target; empty where it has no such row.</summary>
+    public IReadOnlyDictionary<string, double> Paper { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>Names of the panels that have the row; null: all.</summary>
+    public IReadOnlyList<string>? Panels { get; init; }
+}
 
 /// <summary>A question that a table answers: every row is trained on the data of every panel, with every seed.</summary>
 public sealed record Study
@@ -60,6 +130,7 @@ public sealed record Study
         .. from seed in Enumerable.Range(0, seeds)
            from row in Rows
            from panel in Panels
+           where row.Panels?.Contains(panel.Name) != false
            let cell = new StudyCell(row, panel, seed)
            where only is null || only.Any(part => cell.Name.Contains(part, StringComparison.OrdinalIgnoreCase))
            select cell,
@@ -75,19 +146,24 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
     /// <summary>Its name, which is that of its files.</summary>
     public string Name { get; } = string.Create(CultureInfo.InvariantCulture, $"{Row.Name}.{Panel.Name}.seed{Seed}");
 
-    /// <summary>The whole configuration of the run.</summary>
-    public RunConfig Config { get; } = Panel.Apply(Row.Config) with { Targets = [.. Panel.Targets], Seed = Seed };
+    /// <summary>What is run.</summary>
+    public CellTask Task { get; } = Row.Task.With(config => Panel.Apply(config) with { Targets = [.. Panel.Targets], Seed = Seed });
 
     /// <summary>What decides the result: the configuration, with the weights of local encoders in the place of their folders. A cell whose key has changed is run again.</summary>
     public string Key()
     {
-        JsonObject json = JsonNode.Parse(System.Text.Json.JsonSerializer.Serialize(Config with { Encoders = Config.Encoders.ToDictionary(e => e.Key, e => Named(e.Value)) }, RunConfig.Json))!.AsObject();
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json.ToJsonString())));
+        CellTask named = Task.With(config => config with { Encoders = config.Encoders.ToDictionary(e => e.Key, e => Named(e.Value)) });
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(named.GetType().Name + ToJson(named).ToJsonString())));
 
         static string Named(string text)
         {
             EncoderChoice choice = EncoderChoice.Parse(text);
-            return (Directory.Exists(choice.Model) ? choice with { Model = CheckpointFiles.Sha256(choice.Model) } : choice).ToString();
+            string folder = ShippedModels.ResolveEncoder(choice.Model);
+            return (Directory.Exists(folder) ? choice with { Model = CheckpointFiles.Sha256(folder) } : choice).ToString();
         }
     }
+
+    /// <summary>The whole configuration of a task.</summary>
+    internal static JsonObject ToJson(CellTask task) =>
+        (task is CellTask.Boosted boosted ? JsonSerializer.SerializeToNode(boosted.Config, RunConfig.Json) : JsonSerializer.SerializeToNode(task.Run, RunConfig.Json))!.AsObject();
 }

@@ -70,21 +70,22 @@ public static class StudyReport
         AtomicFile.Write(Path.Combine(output, FileName), text.ToString());
     }
 
-    private static TargetMetrics? Test(CellResult result, string target) => result.Metrics.Find(Parts.Test, target, Comparison.Model);
+    private static TargetMetrics? Test(CellResult result, string target) => result.Metrics.Find(Parts.Test, target, result.Predictor);
 
     private static void Table(StringBuilder text, Study study, ILookup<(StudyRow, StudyPanel), CellResult> results, Func<CellResult, string, TargetMetrics?> metrics, Func<StudyPanel, bool>? except = null)
     {
         (StudyPanel Panel, string Target)[] columns = [.. from panel in study.Panels where except?.Invoke(panel) != true from target in panel.Targets select (panel, target)];
         bool titled = columns.Select(c => c.Panel).Distinct().Count() > 1;
-        text.Append($"| |{string.Concat(columns.Select(c => $" {(titled ? $"{c.Panel.Title}: " : "")}{c.Target}, {Name(c.Panel.Metric)}{Unit(results, c.Panel, c.Target)} |"))} parameters | minutes |\n");
-        text.Append($"|---|{string.Concat(columns.Select(_ => "---:|"))}---:|---:|\n");
+        string[] paper = except is not null ? [] : [.. columns.Select(c => c.Target).Distinct().Where(t => study.Rows.Any(r => r.Paper.ContainsKey(t)))];
+        text.Append($"| |{string.Concat(columns.Select(c => $" {(titled ? $"{c.Panel.Title}: " : "")}{c.Target}, {Name(c.Panel.Metric)}{Unit(results, c.Panel, c.Target)} |"))}{string.Concat(paper.Select(t => $" paper: {t} |"))} parameters | minutes |\n");
+        text.Append($"|---|{string.Concat(columns.Select(_ => "---:|"))}{string.Concat(paper.Select(_ => "---:|"))}---:|---:|\n");
         Dictionary<(StudyRow, StudyPanel, string), StudyValue> values = [];
         foreach (StudyRow row in study.Rows)
             foreach ((StudyPanel panel, string target) in columns)
                 if (StudyValue.Of([.. results[(row, panel)].Select(r => metrics(r, target)).OfType<TargetMetrics>()], panel.Metric) is { } value) values[(row, panel, target)] = value;
         foreach (IGrouping<string, StudyRow> group in study.Rows.GroupBy(r => r.Group))
         {
-            if (group.Key.Length > 0) text.Append($"| *{group.Key}* |{string.Concat(columns.Select(_ => " |"))} | |\n");
+            if (group.Key.Length > 0) text.Append($"| *{group.Key}* |{string.Concat(columns.Select(_ => " |"))}{string.Concat(paper.Select(_ => " |"))} | |\n");
             foreach (StudyRow row in group)
             {
                 CellResult[] own = [.. study.Panels.SelectMany(p => results[(row, p)])];
@@ -92,11 +93,16 @@ public static class StudyReport
                 text.Append($"| {row.Title} |");
                 foreach ((StudyPanel panel, string target) in columns)
                     text.Append(values.TryGetValue((row, panel, target), out StudyValue? value) ? $" {Written(value, IsClearlyBest(row, panel, target))} |" : " |");
+                foreach (string target in paper) text.Append(row.Paper.TryGetValue(target, out double given) ? $" {Given(row, target, given)} |" : " |");
                 text.Append(CultureInfo.InvariantCulture, $" {own.Average(r => r.Parameters) / 1e6:F1} M | {own.Average(r => r.Seconds) / 60:F0} |\n");
             }
         }
 
-        text.Append($"| training mean |{string.Concat(columns.Select(c => $" {Constant(c.Panel, c.Target)} |"))} | |\n\n");
+        text.Append($"| training mean |{string.Concat(columns.Select(c => $" {Constant(c.Panel, c.Target)} |"))}{string.Concat(paper.Select(_ => " |"))} | |\n\n");
+
+        // The difference is of the first panel that has the target.
+        string Given(StudyRow row, string target, double given) => columns.Where(c => c.Target == target).Select(c => values.GetValueOrDefault((row, c.Panel, target))).FirstOrDefault(v => v is not null) is { } own
+            ? string.Create(CultureInfo.InvariantCulture, $"{Number(given)} <small>{(own.Mean - given) / given:+0 %;-0 %}</small>") : Number(given);
 
         bool IsClearlyBest(StudyRow row, StudyPanel panel, string target) =>
             values.Where(v => v.Key.Item2 == panel && v.Key.Item3 == target && v.Key.Item1 != row).All(v => v.Value.Interval.Low > values[(row, panel, target)].Interval.High);

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using LlmFusion.Baselines;
 using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
 using LlmFusion.Prediction;
 using LlmFusion.Training;
 
@@ -93,43 +95,57 @@ public sealed class StudyRun
         Directory.CreateDirectory(Path.Combine(_output, Runs));
         AtomicFile.Write(keyFile, key);
         Stopwatch clock = Stopwatch.StartNew();
-        TrainingSummary summary;
+        Outcome outcome;
         try
         {
-            summary = TrainingRun.Run(cell.Config, folder, resume: Directory.Exists(folder), e => observe(new StudyEvent.Within(e)), cancellation);
+            outcome = cell.Task switch
+            {
+                CellTask.Fusion task => Of(TrainingRun.Run(task.Config, folder, resume: Directory.Exists(folder), Tell, cancellation)),
+                CellTask.Boosted task => Of(BaselineRun.Run(task.Config, folder, overwrite: true, Tell, cancellation)),
+                CellTask.Ridge task => RidgeBaseline.Run(task.Config, Tell, cancellation) is var fitted ? new Outcome(fitted.Metrics, fitted.WithoutStereoTwins, [], 0, 0, fitted.Data, RunEnvironment.Current(TorchSharp.torch.CPU)) : null!,
+                _ => throw new InvalidOperationException($"{cell.Name}: an unknown task"),
+            };
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
             return null;
         }
 
-        if (summary.Reason == StopReason.Cancelled) return null;
-        double trained = summary.Manifest.Training.Seconds;
+        if (cancellation.IsCancellationRequested) return null; // a network that was stopped has a model, but not the one that was asked for
         CellResult result = new()
         {
             Cell = cell.Name,
             Key = key,
             Seed = cell.Seed,
-            Metrics = summary.Manifest.Metrics,
-            WithoutStereoTwins = TwinsOf(cell, folder, cancellation),
-            Curve = [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
-            Seconds = Math.Max(trained, clock.Elapsed.TotalSeconds),
-            Parameters = summary.Manifest.Training.Parameters,
-            Data = summary.Manifest.Data,
-            Environment = summary.Manifest.Environment,
-            Config = System.Text.Json.JsonSerializer.SerializeToNode(cell.Config, RunConfig.Json)!.AsObject(),
+            Predictor = cell.Task.Predictor,
+            Metrics = outcome.Metrics,
+            WithoutStereoTwins = outcome.WithoutStereoTwins,
+            Curve = outcome.Curve,
+            Seconds = Math.Max(outcome.Seconds, clock.Elapsed.TotalSeconds),
+            Parameters = outcome.Parameters,
+            Data = outcome.Data,
+            Environment = outcome.Environment,
+            Config = StudyCell.ToJson(cell.Task),
         };
         result.Write(ResultPath(cell));
-        Directory.Delete(folder, recursive: true);
+        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
         File.Delete(keyFile);
         return result;
+
+        void Tell(TrainingEvent happened) => observe(new StudyEvent.Within(happened));
+
+        Outcome Of(TrainingSummary summary) => new(summary.Manifest.Metrics, TwinsOf(cell, folder, cancellation), [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
+            summary.Manifest.Training.Seconds, summary.Manifest.Training.Parameters, summary.Manifest.Data, summary.Manifest.Environment);
     }
 
+    /// <summary>What a run gave, whatever it was.</summary>
+    private sealed record Outcome(Comparison Metrics, EvaluationReport? WithoutStereoTwins, IReadOnlyList<CurvePoint> Curve, double Seconds, long Parameters, DataEntry Data, RunEnvironment? Environment);
+
     /// <summary>Only ChEBI-20's splits hold stereoisomers of each other's molecules.</summary>
-    private static Evaluation.EvaluationReport? TwinsOf(StudyCell cell, string folder, CancellationToken cancellation)
+    private static EvaluationReport? TwinsOf(StudyCell cell, string folder, CancellationToken cancellation)
     {
-        if (cell.Config.Data != Chebi20) return null;
-        using TrainedModel model = TrainedModel.Load(folder);
-        return Evaluator.OnDataSet(new Predictor(model, cell.Config.Device), Chebi20, Parts.Test, cancellation: cancellation).WithoutStereoTwins;
+        if (cell.Task.Run.Data != Chebi20) return null;
+        using PredictiveModel model = PredictiveModel.Load(folder);
+        return Evaluator.OnDataSet(new Predictor(model, cell.Task.Run.Device), Chebi20, Parts.Test, cancellation: cancellation).WithoutStereoTwins;
     }
 }

@@ -16,7 +16,7 @@ public sealed class DataCommandTests : IDisposable
         Assert.Equal(ExitCode.Done, await cli.Run("data", "list", "--json"));
         using (JsonDocument list = JsonDocument.Parse(cli.Output))
         {
-            Assert.Equal(["demo", "qm9", "chebi20"], list.RootElement.EnumerateArray().Select(e => e.GetProperty("name").GetString()));
+            Assert.Equal(["demo", "qm9", "chebi20", "chebi20-captioned"], list.RootElement.EnumerateArray().Select(e => e.GetProperty("name").GetString()));
             Assert.Equal(["Apache-2.0", "CC0", "CC BY 4.0"], list.RootElement.EnumerateArray().Select(e => e.GetProperty("licence").GetString()));
             Assert.True(list.RootElement[0].GetProperty("available").GetBoolean());
         }

@@ -33,6 +33,20 @@ public class CatalogTests
     }
 
     [Fact]
+    public void The_captioned_molecules_of_ChEBI_20_have_texts_and_a_split_without_twins()
+    {
+        SkipWithoutData();
+        DataSplits captioned = Catalog.Open("chebi20-captioned"), again = Catalog.Open("chebi20-captioned");
+        Assert.Equal(captioned.Sha256, again.Sha256);
+        Assert.Equal("chebi20-captioned", captioned.Name);
+        Assert.Equal(3_301 + 3_300, captioned.Train.Count + captioned.Valid.Count + captioned.Test.Count);
+        Assert.InRange(captioned.Train.Count, 5_270, 5_290);
+        Assert.All(captioned.InOrder().SelectMany(part => part.Rows), row => Assert.StartsWith("The molecule", row.Sample!.Text));
+        Assert.Equal(captioned.Test.Count, LlmFusion.Prediction.Evaluator.WithoutStereoTwins(captioned.Test, captioned.Train).Count);
+        Assert.Equal(captioned.Train.Count, Catalog.Rows("chebi20-captioned").Count(row => row.Sample!.Split == Parts.Train));
+    }
+
+    [Fact]
     public void Templated_texts_are_joined_on_demand_and_say_so_in_the_name()
     {
         SkipWithoutData();

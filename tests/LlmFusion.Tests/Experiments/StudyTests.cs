@@ -64,6 +64,31 @@ public sealed class StudyTests : IDisposable
     }
 
     [Fact]
+    public void Trees_and_ridge_are_cells_like_any_other()
+    {
+        string output = _folder["baselines"];
+        RunConfig config = new() { Modalities = ["fingerprint"] };
+        Study study = Small(epochs: 1) with
+        {
+            Rows =
+            [
+                new("um", "UM", "xgboost", new CellTask.Boosted(new() { Run = config, Trials = 2, EarlyStopping = 5 }), 0.1) { Paper = new Dictionary<string, double> { ["logp"] = 2 } },
+                new("ridge", "ridge", "linear", new CellTask.Ridge(config), 0.1),
+                new("nowhere", "nowhere", "linear", new CellTask.Ridge(config), 0.1) { Panels = [] },
+            ],
+        };
+        StudyRun run = new(study, output, seeds: 1);
+        Assert.Equal(["um.demo.seed0", "ridge.demo.seed0"], run.Cells.Select(c => c.Name));
+        Assert.True(run.Run(_ => { }, TestContext.Current.CancellationToken));
+        foreach (CellResult result in run.Cells.Select(c => run.ResultOf(c)!))
+            Assert.True(result.Metrics.Find("test", "logp", result.Predictor)!.Mse < result.Metrics.Find("test", "logp", Comparison.Constant)!.Mse);
+        StudyReport.Write(run, output, seeds: 1);
+        string report = File.ReadAllText(Path.Combine(output, StudyReport.FileName));
+        Assert.Contains("| UM |", report, StringComparison.Ordinal);
+        Assert.Contains("paper", report, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void An_interval_holds_the_spread_of_rows_and_of_seeds()
     {
         TargetMetrics Seed(double mae, double half) => new(10, mae, mae, mae, 0) { Intervals = new(new(mae - half, mae + half), new(0, 0), new(0, 0), new(0, 0)) };
@@ -85,8 +110,8 @@ public sealed class StudyTests : IDisposable
             Panels = [new("demo", "Demo", ["logp"], StudyMetric.Mae, c => c with { Data = "demo", TrainRows = 100 })],
             Rows =
             [
-                new("mfp", "MFP", "one", config with { Modalities = ["fingerprint"], Epochs = epochs }, 0.1),
-                new("gr", "GR", "one", config with { Modalities = ["graph"] }, 0.1),
+                new("mfp", "MFP", "one", new CellTask.Fusion(config with { Modalities = ["fingerprint"], Epochs = epochs }), 0.1),
+                new("gr", "GR", "one", new CellTask.Fusion(config with { Modalities = ["graph"] }), 0.1),
             ],
         };
     }

@@ -1,0 +1,51 @@
+using LlmFusion.Chemistry;
+using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
+using LlmFusion.Modalities;
+using LlmFusion.Prediction;
+using LlmFusion.Training;
+
+namespace LlmFusion.Baselines;
+
+/// <summary>Ridge regression on fingerprints, counts or bits: what a linear model knows.</summary>
+public static class RidgeBaseline
+{
+    /// <summary>Fits on training, chooses the penalty of each target on validation, measures on all splits.</summary>
+    /// <param name="config">Data, targets, fingerprint.</param>
+    /// <param name="observe">Receives progress.</param>
+    /// <param name="cancellation">Stops between rows and between penalties.</param>
+    /// <returns>Metrics, also on the test molecules that do not stand in training if stereochemistry is ignored (null where there are no others); the data.</returns>
+    public static (Comparison Metrics, EvaluationReport? WithoutStereoTwins, DataEntry Data) Run(RunConfig config, Action<TrainingEvent> observe, CancellationToken cancellation)
+    {
+        config = config with { Modalities = [Modality.Fingerprint.Name] };
+        DataSplits splits = RunData.Open(config);
+        IReadOnlyDictionary<string, PreparedRows> data = RunRows.Prepare(config with { Targets = [.. splits.Targets] }, splits, initial: null, observe, cancellation).Prepared;
+        RidgeRegression ridge = RidgeRegression.Fit(Rows(data[Parts.Train]), Truth(data[Parts.Train]), Rows(data[Parts.Valid]), Truth(data[Parts.Valid]), cancellation: cancellation);
+        ConstantPredictor constant = ConstantPredictor.Fit(Truth(data[Parts.Train]));
+        string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
+        Comparison metrics = Comparison.Empty;
+        foreach (string part in Parts.All.Where(part => data.TryGetValue(part, out PreparedRows? rows) && rows.Rows.Count > 0))
+        {
+            metrics = metrics.With(part, Comparison.Ridge, splits.Targets, units, Truth(data[part]), ridge.Predict(Rows(data[part])), config.Seed)
+                .With(part, Comparison.Constant, splits.Targets, units, Truth(data[part]), constant.Predict(data[part].Rows.Count), config.Seed);
+        }
+
+        EvaluationReport? alone = null;
+        if (data.TryGetValue(Parts.Test, out PreparedRows? test) && test.Rows.Count > 0)
+        {
+            HashSet<DataRow> without = new(Evaluator.WithoutStereoTwins(test.Rows, splits.Train), ReferenceEqualityComparer.Instance);
+            int[] kept = [.. Enumerable.Range(0, test.Rows.Count).Where(i => without.Contains(test.Rows[i]))];
+            if (kept.Length is > 0 && kept.Length < test.Rows.Count)
+            {
+                PreparedRows some = new([.. kept.Select(i => test.Rows[i])], [.. kept.Select(i => test.Representations[i])], []);
+                alone = new EvaluationReport(kept.Length, 0, Metrics.PerTarget(splits.Targets, Truth(some), ridge.Predict(Rows(some)), config.Seed));
+            }
+        }
+
+        return (metrics, alone, new DataEntry(splits.Name, splits.Sha256, data[Parts.Train].Rows.Count, data[Parts.Valid].Rows.Count, splits.Test.Count));
+
+        SparseRows Rows(PreparedRows rows) => SparseRows.FromCounts(rows.Representations.Select(r => r.Fingerprint!.Value).Select(c => (c.Bits, c.Counts)), config.Fingerprint.Size);
+    }
+
+    private static IReadOnlyList<float[]> Truth(PreparedRows rows) => [.. rows.Rows.Select(r => r.Sample!.Targets)];
+}
