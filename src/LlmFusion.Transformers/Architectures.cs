@@ -101,7 +101,7 @@ public static class Architectures
                     Weights(bart.EncoderLayers, bart.Width, 4.0 * bart.Width, 2.0 * bart.EncoderInner, bart.Positions));
             case MeanMlpConfig.ModelType:
                 MeanMlpConfig mlp = MeanMlpConfig.From(config);
-                return new TransformerShape(type, mlp.Width, mlp.Layers, 1, int.MaxValue, Weights(mlp.Layers, mlp.Width, 0, 2.0 * mlp.Inner, 0));
+                return new TransformerShape(type, mlp.Width, mlp.Layers, 1, mlp.Concatenated > 0 ? mlp.Concatenated : int.MaxValue, Weights(mlp.Layers, mlp.Width, 0, 2.0 * mlp.Inner, (double)mlp.Concatenated * mlp.Width));
             default:
                 LlamaConfig llama = type == "llama" ? LlamaConfig.From(config) : GraniteConfig.From(config).Llama;
                 return new TransformerShape(type, llama.Width, llama.Layers, llama.VocabSize, llama.Positions,

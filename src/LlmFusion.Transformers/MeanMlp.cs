@@ -21,6 +21,8 @@ public sealed record MeanMlpConfig
     public int Inner { get; init; } = 6 * 768;
     /// <summary>Dropout after each layer.</summary>
     public double Dropout { get; init; } = 0.1;
+    /// <summary>Number of tokens L that are concatenated in the place of their mean, each at its position; 0: the mean.</summary>
+    public int Concatenated { get; init; }
 
     /// <summary>Reads a parsed config.json.</summary>
     /// <exception cref="CheckpointException">It is another model's, or a value is impossible.</exception>
@@ -33,6 +35,7 @@ public sealed record MeanMlpConfig
             Layers = read.NeededInt("n_layer"),
             Inner = read.NeededInt("n_inner"),
             Dropout = read.Number("resid_pdrop", 0),
+            Concatenated = read.Int("n_concatenated", 0),
         }.Checked();
     }
 
@@ -44,6 +47,7 @@ public sealed record MeanMlpConfig
         ["n_layer"] = Layers,
         ["n_inner"] = Inner,
         ["resid_pdrop"] = Dropout,
+        ["n_concatenated"] = Concatenated,
     };
 
     internal MeanMlpConfig Checked()
@@ -51,6 +55,7 @@ public sealed record MeanMlpConfig
         ConfigReader.Require(Width > 0, "n_embd", Width, "at least 1");
         ConfigReader.Require(Layers > 0, "n_layer", Layers, "at least 1");
         ConfigReader.Require(Inner > 0, "n_inner", Inner, "at least 1");
+        ConfigReader.Require(Concatenated is >= 0 and <= 1024, "n_concatenated", Concatenated, "0 to 1024");
         ConfigReader.Require(Dropout is >= 0 and < 1, "resid_pdrop", Dropout, "from 0 to below 1");
         return this;
     }
@@ -92,6 +97,7 @@ internal sealed class MeanMlpBlock : nn.Module<Tensor, Tensor>
 /// language model's place, and gives every token the same state.
 /// <code>
 /// f = mean over the tokens that are there        f = f + W_2 GELU(W_1 norm(f)) in each layer
+/// f = W_0 [t_1 .. t_L]                           or, by option, of their concatenation, zeros for those that are not there
 /// </code>
 /// </summary>
 public sealed class MeanMlp : LanguageModel
@@ -102,6 +108,8 @@ public sealed class MeanMlp : LanguageModel
     private readonly ModuleList<MeanMlpBlock> blocks;
     [ComponentName(Name = "ln_f")]
     private readonly LayerNorm finalNorm;
+    [ComponentName(Name = "c_in")]
+    private readonly Conv1D? join;
 
     /// <summary>A new model, its weights as a GPT-2's begin; from torch's generator.</summary>
     /// <param name="config">The shape.</param>
@@ -112,8 +120,10 @@ public sealed class MeanMlp : LanguageModel
         Config = config.Checked();
         blocks = new ModuleList<MeanMlpBlock>([.. Enumerable.Range(0, config.Layers).Select(_ => new MeanMlpBlock(config))]);
         finalNorm = nn.LayerNorm(config.Width);
+        if (config.Concatenated > 0) join = new Conv1D((long)config.Concatenated * config.Width, config.Width);
         RegisterComponents();
         if (!initialize) return;
+        if (join is not null) Initialization.Normal(join.weight, 1 / Math.Sqrt((double)config.Concatenated * config.Width));
         foreach (MeanMlpBlock block in blocks) block.Initialize(InitializerRange, InitializerRange / Math.Sqrt(2 * config.Layers));
     }
 
@@ -129,8 +139,8 @@ public sealed class MeanMlp : LanguageModel
     /// <summary>1: it reads no tokens.</summary>
     public override int VocabSize => 1;
 
-    /// <summary>Any: it has no positions.</summary>
-    public override int MaximumLength => int.MaxValue;
+    /// <summary>Any where it takes the mean, which has no positions; else as many as it concatenates.</summary>
+    public override int MaximumLength => Config.Concatenated > 0 ? Config.Concatenated : int.MaxValue;
 
     /// <inheritdoc/>
     public override bool HasTokenEmbedding => false;
@@ -147,15 +157,26 @@ public sealed class MeanMlp : LanguageModel
     /// <inheritdoc/>
     public override string? CheckpointName(string key) => key;
 
-    /// <summary>The fused state at every position; positions do not matter to it.</summary>
+    /// <summary>The fused state at every position; positions matter where tokens are concatenated, and must be the same for all rows.</summary>
     /// <inheritdoc/>
     public override Tensor Forward(Tensor? inputIds, Tensor? inputsEmbeds = null, Tensor? attentionMask = null, Tensor? positionIds = null, bool addPositions = true)
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor tokens = Inputs(inputIds, inputsEmbeds, table: null);                     // (N, L, d)
-        Tensor x = Pooling.MaskedMean(tokens, attentionMask);                            // (N, d)
+        Tensor x = join is null ? Pooling.MaskedMean(tokens, attentionMask) : join.forward(Concatenation(tokens, attentionMask, positionIds)); // (N, d)
         foreach (MeanMlpBlock block in blocks) x = Through(block, (input, _) => block.forward(input), x);
         return finalNorm.forward(x).unsqueeze(1).expand(tokens.shape).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Each token at its place, zeros for those that are not there: (N, L d).</summary>
+    private Tensor Concatenation(Tensor tokens, Tensor? mask, Tensor? positions)
+    {
+        if (mask is not null) tokens = tokens * mask.unsqueeze(2);                       // (N, L', d)
+        if (positions is null && tokens.shape[1] != Config.Concatenated)
+            throw new ArgumentException($"concatenation: got {tokens.shape[1]} tokens without positions, expected {Config.Concatenated}");
+        if (positions is not null)
+            tokens = zeros(tokens.shape[0], Config.Concatenated, Config.Width, device: tokens.device).index_copy(1, positions[0], tokens);
+        return tokens.flatten(1);
     }
 
     /// <inheritdoc/>

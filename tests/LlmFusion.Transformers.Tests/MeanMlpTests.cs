@@ -34,6 +34,25 @@ public sealed class MeanMlpTests : IDisposable
     }
 
     [Fact]
+    public void A_concatenation_knows_tokens_by_their_places_and_those_missing_as_zeros()
+    {
+        manual_seed(1);
+        using MeanMlp model = new(new MeanMlpConfig { Width = 8, Layers = 2, Inner = 12, Dropout = 0, Concatenated = 3 });
+        Tensor x = randn(2, 3, 8), mask = tensor(new long[] { 1, 0, 1, 1, 0, 1 }).view(2, 3);
+        Tensor hidden = model.Forward(null, x, mask);
+        Assert.Equal([2, 3, 8], hidden.shape);
+        Assert.True(hidden[0, 0].allclose(hidden[0, 2], 0, 0));
+        // The same without the token that nobody has.
+        Tensor some = x.index_select(1, tensor(new long[] { 0, 2 })), places = tensor(new long[] { 0, 2 }).unsqueeze(0).expand(2, 2);
+        Assert.True(model.Forward(null, some, null, places)[0, 0].allclose(hidden[0, 0], 1e-5, 1e-6));
+        Assert.False(model.Forward(null, x.flip(1), mask)[0, 0].allclose(hidden[0, 0], 1e-3, 1e-3));
+        Assert.Throws<ArgumentException>(() => model.Forward(null, some));
+        System.Text.Json.JsonElement json = System.Text.Json.JsonSerializer.SerializeToElement(model.ConfigJson());
+        Assert.Equal(model.Config, Assert.IsType<MeanMlp>(Architectures.NewLanguageModel(json)).Config);
+        Assert.Equal(model.parameters().Where(p => p.dim() == 2).Sum(p => p.numel()), Architectures.ShapeOf(json).Weights);
+    }
+
+    [Fact]
     public void Its_config_is_read_back_and_it_is_no_encoder()
     {
         using MeanMlp model = new(new MeanMlpConfig { Width = 8, Layers = 2, Inner = 12 });

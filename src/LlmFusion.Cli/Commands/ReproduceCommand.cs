@@ -12,21 +12,27 @@ internal static class ReproduceCommand
 {
     public static Command Create()
     {
-        Argument<string> name = new("STUDY") { Description = "fusion (does fusion help?) or pretraining (does pretraining help?)" };
-        name.AcceptOnlyFromAmong("fusion", "pretraining");
+        Argument<string> name = new("STUDY") { Description = "table1, table2 or table3 of the paper; fusion (does fusion help?) or pretraining (does pretraining help?)" };
+        name.AcceptOnlyFromAmong("table1", "table2", "table3", "fusion", "pretraining");
+        Option<string> scale = new("--scale") { Description = "Of the paper's tables: paper (its encoders and language models, days), mini (those of the program, hours) or smoke (demo data, minutes)", DefaultValueFactory = _ => StudyScale.Mini.Name };
+        scale.AcceptOnlyFromAmong([.. StudyScale.All.Select(s => s.Name)]);
         Option<string> output = new("--output", "-o") { Description = "Folder for results and report", Required = true, HelpName = "FOLDER" };
         Option<int> seeds = new("--seeds") { Description = "How often each cell is run, with other seeds", DefaultValueFactory = _ => 1 };
         Option<string?> only = new("--only") { Description = "Only cells whose name has one of these parts, separated by commas", HelpName = "PARTS" };
         Option<bool> dryRun = new("--dry-run") { Description = "List the cells, what is done, and about how long the rest takes; run nothing" };
         Option<string?> control = new("--control") { Description = "For pretraining: the encoder of pretrain smiles --objective mlm", HelpName = "FOLDER" };
-        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, seeds, only, dryRun, control };
-        HelpWithExamples.Set(command, ["./llmfusion reproduce fusion --seeds 3 -o my-fusion", "./llmfusion reproduce fusion -o my-fusion --only gr,mfp", "./llmfusion reproduce pretraining --control my-mlm-encoder -o my-pretraining --dry-run"],
+        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, scale, seeds, only, dryRun, control };
+        HelpWithExamples.Set(command, ["./llmfusion reproduce table1 --scale smoke -o my-table1", "./llmfusion reproduce table2 --seeds 3 -o my-table2", "./llmfusion reproduce fusion --seeds 3 -o my-fusion", "./llmfusion reproduce fusion -o my-fusion --only gr,mfp", "./llmfusion reproduce pretraining --control my-mlm-encoder -o my-pretraining --dry-run"],
             ["Cells run one after the other. Ctrl-C keeps what is done and where the cell under way is: the same command goes on."]);
         command.SetRun((parse, screen, stop) =>
         {
             if (parse.GetValue(seeds) < 1) throw new UsageException($"--seeds: got {parse.GetValue(seeds)}, expected at least 1");
+            StudyScale size = StudyScale.Named(parse.GetValue(scale)!);
             Study study = parse.GetValue(name) switch
             {
+                "table1" => PaperTables.Table1(size),
+                "table2" => PaperTables.Table2(size),
+                "table3" => PaperTables.Table3(size),
                 "fusion" => FusionStudy.Create(),
                 _ => PretrainingStudy.Create(parse.GetValue(control) ?? throw new UsageException("pretraining needs its control: --control FOLDER, from ./llmfusion pretrain smiles --objective mlm")),
             };
@@ -61,7 +67,7 @@ internal static class ReproduceCommand
             case StudyEvent.Done d:
                 view.Dispose();
                 report();
-                screen.Note(string.Join(", ", d.Result.Metrics.Rows.Where(r => r.Split == Parts.Test && r.Predictor == Comparison.Model)
+                screen.Note(string.Join(", ", d.Result.Metrics.Rows.Where(r => r.Split == Parts.Test && r.Predictor == d.Result.Predictor)
                     .Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Target}: MAE {r.Metrics.Mae:G3}, MSE {r.Metrics.Mse:G3}"))));
                 break;
         }

@@ -73,8 +73,38 @@ public static class NewNetworks
     /// <summary>config.json of a mean with an MLP that has the weights of the GPT-2 of a preset's size.</summary>
     /// <param name="size">Layers and width.</param>
     /// <param name="dropout">Dropout probability.</param>
-    public static JsonObject MeanMlp(SizePreset size, double dropout) =>
-        new MeanMlpConfig { Width = size.Width, Layers = size.BackboneLayers, Inner = 6 * size.Width, Dropout = dropout }.ToJson();
+    /// <param name="concatenated">Tokens that are concatenated in the place of their mean; 0: the mean.</param>
+    public static JsonObject MeanMlp(SizePreset size, double dropout, int concatenated = 0) =>
+        new MeanMlpConfig { Width = size.Width, Layers = size.BackboneLayers, Inner = 6 * size.Width, Dropout = dropout, Concatenated = concatenated }.ToJson();
+
+    /// <summary>config.json of a Llama with the weights of the GPT-2 of a preset's size: 4 d² in its attention and 8 d² in its MLP of three matrices.</summary>
+    /// <param name="size">Layers, width and heads.</param>
+    /// <param name="positions">Longest sequence.</param>
+    /// <param name="dropout">Dropout probability.</param>
+    public static LlamaConfig Llama(SizePreset size, int positions, double dropout) => new()
+    {
+        VocabSize = 1,
+        Positions = positions,
+        Width = size.Width,
+        Layers = size.BackboneLayers,
+        Heads = size.Heads,
+        KeyValueHeads = size.Heads,
+        Inner = (8 * size.Width + 2) / 3,
+        AttentionDropout = dropout,
+        NormEpsilon = 1e-5,
+        TieWordEmbeddings = true,
+    };
+
+    /// <summary>config.json of a Granite of the same size, with the multipliers of granite-3.1-2b; that of attention is 1 / width of a head.</summary>
+    /// <inheritdoc cref="Llama"/>
+    public static GraniteConfig Granite(SizePreset size, int positions, double dropout) => new()
+    {
+        Llama = Llama(size, positions, dropout),
+        EmbeddingMultiplier = 12,
+        AttentionMultiplier = (double)size.Heads / size.Width,
+        ResidualMultiplier = 0.22,
+        LogitsScaling = 8,
+    };
 
     /// <summary>config.json of a GPT-2 of a preset's size.</summary>
     /// <param name="size">Layers, width and heads.</param>

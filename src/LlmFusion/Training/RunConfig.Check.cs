@@ -47,7 +47,8 @@ public sealed partial record RunConfig
         Require(StackOrder().Contains(Modality.Graph) || (GraphTokens == GraphTokens.Pooled && AtomContributions.Count == 0 && GraphWidth is null && GraphLayers is null), "graph_tokens, atom_contributions, graph_width, graph_layers", string.Join(", ", StackOrder()), "the modality graph with them");
         Require(GraphWidth is null or (>= 8 and <= 4096), "graph_width", GraphWidth, "8 to 4096");
         Require(GraphLayers is null or (>= 1 and <= 64), "graph_layers", GraphLayers, "1 to 64");
-        Require(Fusion == FusionKind.LanguageModel || (Backbone is null && InitModel is null && Tune == TuneMode.Full), "fusion", "mean_mlp", "language_model with a backbone, with a model to begin from, and with a tune other than full");
+        Require(Fusion == FusionKind.LanguageModel || (Backbone is null && InitModel is null && Tune == TuneMode.Full), "fusion", Fusion, "language_model with a backbone, with a model to begin from, and with a tune other than full");
+        Require(Fusion != FusionKind.ConcatMlp || GraphTokens == GraphTokens.Pooled, "fusion", Fusion, "another with graph_tokens: atoms, which are not always as many");
         Require(HuberDelta > 0 && double.IsFinite(HuberDelta), "huber_delta", HuberDelta, "a positive number");
         foreach ((string name, double weight) in TargetWeights) Require(weight >= 0 && double.IsFinite(weight), "target_weights", $"{name}={weight}", "numbers from 0 on");
         Require(MaximumTokens is >= 8 and <= 4096, "maximum_tokens", MaximumTokens, "8 to 4096");

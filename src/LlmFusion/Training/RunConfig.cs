@@ -38,11 +38,20 @@ public enum InitKind
 /// <summary>What fuses the modality tokens.</summary>
 public enum FusionKind
 {
-    /// <summary>The paper's: a language model at its input embeddings.</summary>
+    /// <summary>The paper's: a language model at its input embeddings, a GPT-2 where it is new.</summary>
     LanguageModel,
+
+    /// <summary>A new Llama with as many weights (paper, P24).</summary>
+    Llama,
+
+    /// <summary>A new Granite with as many weights (paper, P24).</summary>
+    Granite,
 
     /// <summary>Their mean and an MLP with as many weights as the language model of the same size, to see what that is good for.</summary>
     MeanMlp,
+
+    /// <summary>The same MLP on their concatenation: what a network makes of naive concatenation.</summary>
+    ConcatMlp,
 }
 
 /// <summary>

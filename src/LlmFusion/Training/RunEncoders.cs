@@ -67,9 +67,19 @@ internal sealed class RunEncoders(RunConfig config, InitialModel? initial, Model
     {
         int positions = config.GraphTokens == GraphTokens.Atoms ? modalities - 1 + config.MaximumTokens : modalities;
         if (initial is not null) return (Architectures.NewLanguageModel(Element(WithDropout(initial.BackboneConfig(positions)))), initial.BackboneSource);
-        if (config.Fusion == FusionKind.MeanMlp) return (Architectures.NewLanguageModel(Element(NewNetworks.MeanMlp(SizePreset.Named(config.Size), config.Dropout))), null);
         if (config.Backbone is not { } name)
-            return (Architectures.NewLanguageModel(Element(NewNetworks.Backbone(SizePreset.Named(config.Size), positions, config.Dropout))), null);
+        {
+            SizePreset size = SizePreset.Named(config.Size);
+            return (Architectures.NewLanguageModel(Element(config.Fusion switch
+            {
+                FusionKind.Llama => NewNetworks.Llama(size, positions, config.Dropout).ToJson(),
+                FusionKind.Granite => NewNetworks.Granite(size, positions, config.Dropout).ToJson(),
+                FusionKind.MeanMlp => NewNetworks.MeanMlp(size, config.Dropout),
+                FusionKind.ConcatMlp => NewNetworks.MeanMlp(size, config.Dropout, modalities),
+                _ => NewNetworks.Backbone(size, positions, config.Dropout),
+            })), null);
+        }
+
         EncoderChoice choice = EncoderChoice.Parse(name);
         if (config.Init == InitKind.Random)
             return (Architectures.NewLanguageModel(Element(WithDropout(ConfigOf(choice)))), null);

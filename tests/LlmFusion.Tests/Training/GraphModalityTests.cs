@@ -114,15 +114,23 @@ public sealed class GraphModalityTests : IDisposable
         }
     }
 
-    [Fact]
-    public void Without_a_language_model_it_learns_too_and_its_folder_is_read_back()
+    [Theory]
+    [InlineData(FusionKind.MeanMlp, GraphTokens.Atoms, "mean_mlp")]
+    [InlineData(FusionKind.ConcatMlp, GraphTokens.Pooled, "mean_mlp")]
+    [InlineData(FusionKind.Llama, GraphTokens.Pooled, "llama")]
+    [InlineData(FusionKind.Granite, GraphTokens.Pooled, "granite")]
+    public void Another_fusion_learns_too_and_its_folder_is_read_back(FusionKind fusion, GraphTokens tokens, string form)
     {
-        TrainingSummary summary = TrainingRun.Run(Config(["fingerprint", "graph"], GraphTokens.Atoms) with { Fusion = FusionKind.MeanMlp, Epochs = 40, EarlyStopping = 40 },
-            _folder["mean"], resume: false, _ => { }, TestContext.Current.CancellationToken);
+        TrainingSummary summary = TrainingRun.Run(Config(["fingerprint", "graph"], tokens) with { Fusion = fusion, Epochs = 40, EarlyStopping = 40 },
+            _folder["other"], resume: false, _ => { }, TestContext.Current.CancellationToken);
         Assert.True(summary.Manifest.Metrics.Find("train", "a", Comparison.Model)!.Mse < 0.1 * summary.Manifest.Metrics.Find("train", "a", Comparison.Constant)!.Mse);
         using TrainedModel model = TrainedModel.Load(summary.Folder);
-        Assert.IsType<MeanMlp>(model.Network.Fusion.Llm);
-        Assert.Contains("fusion", Assert.Throws<ArgumentException>((Config(["graph"], GraphTokens.Pooled) with { Fusion = FusionKind.MeanMlp, Backbone = "gpt2" }).Check).Message);
+        Assert.Equal(form, (string?)model.Network.Fusion.Llm.ConfigJson()["model_type"]);
+        // One of the two modalities alone.
+        Predictor predictor = new(model, "cpu", modalities: [Modality.Graph]);
+        Assert.NotNull(predictor.Predict(DataRow.OfSmiles(["CCO"]), TestContext.Current.CancellationToken).Single().Values);
+        Assert.Contains("fusion", Assert.Throws<ArgumentException>((Config(["graph"], GraphTokens.Pooled) with { Fusion = fusion, Backbone = "gpt2" }).Check).Message);
+        Assert.Contains("fusion", Assert.Throws<ArgumentException>((Config(["graph"], GraphTokens.Atoms) with { Fusion = FusionKind.ConcatMlp }).Check).Message);
     }
 
     [Fact]
