@@ -14,7 +14,8 @@ public sealed record Bar(string Label, string Group, double Value, Interval Inte
 public static partial class Plots
 {
     private const int BarPixels = 30;
-    private static readonly Color[] GroupColors = [Blue, Orange, Color.FromHex("#38A169"), Color.FromHex("#805AD5"), Color.FromHex("#718096")];
+    // Not a field: those of the other parts of this class may not be set yet.
+    private static Color[] GroupColors => [Blue, Orange, Color.FromHex("#38A169"), Color.FromHex("#805AD5"), Color.FromHex("#718096"), Color.FromHex("#2C9C8F")];
 
     /// <summary>Draws errors as horizontal bars with their intervals, the first on top.</summary>
     /// <param name="bars">The bars, at least one.</param>
@@ -51,6 +52,16 @@ public static partial class Plots
         plot.Axes.SetLimits(0, longest * 1.16, 0.3, bars.Count + 0.7);
         plot.Axes.Bottom.TickGenerator = new NumericFixedInterval(Step(longest * 1.16, 6));
         plot.HideGrid();
+        if (groups.Length > 1)
+        {
+            foreach ((int g, string group) in groups.Index()) plot.Legend.ManualItems.Add(new LegendItem { LabelText = group, FillColor = GroupColors[g % GroupColors.Length], LineWidth = 0 });
+            plot.ShowLegend(Edge.Right);
+            plot.Legend.FontSize = 12;
+            plot.Legend.OutlineWidth = 0;
+            plot.Legend.ShadowColor = Colors.Transparent;
+            if (Font is not null) plot.Legend.FontName = Font;
+        }
+
         Write(plot, 520, (bars.Count * BarPixels) + 10, path);
     }
 }

@@ -1,146 +1,142 @@
 using System.Globalization;
 using System.Text;
-using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
 
 namespace LlmFusion.Experiments;
 
-/// <summary>The error of a row on the test split.</summary>
-/// <param name="Mean">Mean over the seeds.</param>
-/// <param name="Interval">Where it lies with 95 % confidence over the choice of test molecules and of seeds.</param>
-/// <param name="Seeds">How many seeds.</param>
-public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
-{
-    /// <summary>
-    /// <code>
-    /// mean +- 1.96 sqrt(b^2 + s^2 / k)      b^2: mean over the seeds of the bootstrap's variance; s: deviation of the k seeds, 0 where k = 1
-    /// </code>
-    /// </summary>
-    /// <param name="seeds">The metrics of each seed, with their bootstrap intervals.</param>
-    /// <param name="metric">Which of them.</param>
-    /// <returns>Null where there is none, or one has no interval.</returns>
-    public static StudyValue? Of(IReadOnlyList<TargetMetrics> seeds, StudyMetric metric)
-    {
-        if (seeds.Count == 0 || seeds.Any(m => m.Intervals is null)) return null;
-        double[] values = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Mae : m.Mse)];
-        Interval[] intervals = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Intervals!.Mae : m.Intervals!.Mse)];
-        double mean = values.Average(), ofRows = intervals.Average(i => Math.Pow((i.High - i.Low) / (2 * 1.96), 2));
-        double ofSeeds = values.Length < 2 ? 0 : values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1);
-        double half = 1.96 * Math.Sqrt(ofRows + ofSeeds / values.Length);
-        return new StudyValue(mean, new Interval(mean - half, mean + half), values.Length);
-    }
-}
-
-/// <summary>The tables of a study, in Markdown, with a figure of bars for each target.</summary>
+/// <summary>What is done of a study: tables in Markdown (<c>README.md</c>) and in HTML (<c>report.html</c>), with a figure of bars for each target and the learning curves.</summary>
 public static class StudyReport
 {
     /// <summary>Name of the report in a study's folder.</summary>
     public const string FileName = "README.md";
 
-    /// <summary>Writes report and figures of what is done so far.</summary>
+    /// <summary>Name of the one in HTML.</summary>
+    public const string HtmlFileName = "report.html";
+
+    /// <summary>Writes reports and figures of what is done so far.</summary>
     /// <param name="run">The study's run.</param>
     /// <param name="output">Its folder.</param>
     /// <param name="seeds">How many seeds are looked for.</param>
     public static void Write(StudyRun run, string output, int seeds)
     {
         Study study = run.Study;
-        ILookup<(StudyRow, StudyPanel), CellResult> results = study.Cells(seeds).Select(cell => (Cell: cell, Result: run.ResultOf(cell))).Where(r => r.Result is not null)
-            .ToLookup(r => (r.Cell.Row, r.Cell.Panel), r => r.Result!);
-        CellResult[] all = [.. results.SelectMany(r => r)];
+        StudyCell[] cells = [.. study.Cells(seeds)];
+        (StudyCell Cell, CellResult Result)[] done = [.. cells.Select(cell => (cell, run.ResultOf(cell))).Where(r => r.Item2 is not null).Select(r => (r.cell, r.Item2!))];
+        ILookup<(StudyRow, StudyPanel), CellResult> results = done.ToLookup(r => (r.Cell.Row, r.Cell.Panel), r => r.Result);
+        StudyTable table = StudyTable.Of(study, results);
+        StudyTable? alone = StudyTable.WithoutStereoTwins(study, results);
+        string[] figures = done.Length == 0 ? [] : [.. Figures(study, table, done, output)];
+        string[] notes = [.. Notes(study, cells, [.. done.Select(d => d.Result)], seeds)];
+        AtomicFile.Write(Path.Combine(output, FileName), Markdown(study, table, alone, figures, notes));
+        AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, figures, notes, output));
+    }
+
+    private const string AloneTitle = "On the test molecules that do not stand in training if stereochemistry is ignored";
+
+    private static string Markdown(Study study, StudyTable table, StudyTable? alone, string[] figures, string[] notes)
+    {
         StringBuilder text = new();
         text.Append($"# {study.Title}\n\n{study.Question.Trim()}\n\n");
-        if (all.Length == 0)
+        if (table.Lines.Count == 0) return text.Append("No cell has been run yet.\n").ToString();
+        Table(table);
+        if (alone is not null)
         {
-            text.Append("No cell has been run yet.\n");
-            AtomicFile.Write(Path.Combine(output, FileName), text.ToString());
-            return;
+            text.Append($"{AloneTitle}:\n\n");
+            Table(alone);
         }
 
-        Table(text, study, results, Test);
-        if (all.Any(r => r.WithoutStereoTwins is not null))
+        foreach (string figure in figures) text.Append($"![{figure}]({figure}.png)\n");
+        text.Append('\n').AppendJoin("\n\n", notes).Append('\n');
+        return text.ToString();
+
+        void Table(StudyTable of)
         {
-            text.Append("On the test molecules that do not stand in training if stereochemistry is ignored:\n\n");
-            Table(text, study, results, (r, target) => r.WithoutStereoTwins?.Targets.GetValueOrDefault(target), except: panel => results.Where(r => r.Key.Item2 == panel).SelectMany(r => r).All(r => r.WithoutStereoTwins is null));
+            text.Append("| |").AppendJoin("", Headings(of).Select(h => $" {h} |")).Append("\n|---|").AppendJoin("", Headings(of).Select(_ => "---:|")).Append('\n');
+            foreach (IGrouping<string, StudyLine> group in of.Lines.GroupBy(l => l.Row.Group))
+            {
+                if (group.Key.Length > 0) text.Append($"| *{group.Key}* |").AppendJoin("", Headings(of).Select(_ => " |")).Append('\n');
+                foreach (StudyLine line in group)
+                    text.Append($"| {line.Row.Title} |").AppendJoin("", Fields(of, line).Select(f => $" {(f.Bold ? $"**{f.Text}**" : f.Text)}{(f.Small.Length > 0 ? $" <small>{f.Small}</small>" : "")} |")).Append('\n');
+            }
+
+            text.Append("| training mean |").AppendJoin("", of.Columns.Select(c => $" {(c.Constant is { } value ? Number(value) : "")} |")).AppendJoin("", Headings(of).Skip(of.Columns.Count).Select(_ => " |")).Append("\n\n");
+        }
+    }
+
+    private static string Html(Study study, StudyTable table, StudyTable? alone, string[] figures, string[] notes, string output)
+    {
+        StringBuilder html = new();
+        HtmlPage.Begin(html, "LLM-Fusion study", study.Title, $"{table.Lines.Count} of {study.Rows.Count} rows");
+        html.Append($"<section><p>{HtmlPage.Text(study.Question.Trim()).Replace("`", "", StringComparison.Ordinal).Replace("*", "", StringComparison.Ordinal)}</p></section>\n");
+        if (table.Lines.Count > 0) Table(table, "Errors on the test split");
+        if (alone is not null) Table(alone, AloneTitle);
+        html.Append("<section><h2>Figures</h2>\n<div class=\"figures\">\n");
+        foreach ((int i, string figure) in figures.Index()) html.Append($"<figure>{HtmlPage.Inline(File.ReadAllText(Path.Combine(output, figure + ".svg")), $"f{i}-")}</figure>\n");
+        html.Append("</div></section>\n<section><h2>How it was measured</h2>\n");
+        foreach (string note in notes) html.Append($"<p>{HtmlPage.Text(note).Replace("`", "", StringComparison.Ordinal)}</p>\n");
+        html.Append("</section>\n");
+        HtmlPage.End(html, "Written by LlmFusion from the results in cells/.");
+        return html.ToString();
+
+        void Table(StudyTable of, string title)
+        {
+            html.Append($"<section><h2>{HtmlPage.Text(title)}</h2>\n<div class=\"scroll\"><table><thead><tr><th></th>").AppendJoin("", Headings(of).Select(h => $"<th class=\"n\">{HtmlPage.Text(h)}</th>")).Append("</tr></thead>\n<tbody>\n");
+            foreach (IGrouping<string, StudyLine> group in of.Lines.GroupBy(l => l.Row.Group))
+            {
+                if (group.Key.Length > 0) html.Append($"<tr class=\"first\"><td colspan=\"{Headings(of).Count() + 1}\"><i>{HtmlPage.Text(group.Key)}</i></td></tr>\n");
+                foreach (StudyLine line in group)
+                    html.Append($"<tr><td>{HtmlPage.Text(line.Row.Title)}</td>").AppendJoin("", Fields(of, line).Select(f => $"<td class=\"n\">{(f.Bold ? $"<b>{f.Text}</b>" : f.Text)}{(f.Small.Length > 0 ? $"<small>{f.Small}</small>" : "")}</td>")).Append("</tr>\n");
+            }
+
+            html.Append("<tr class=\"first\"><td>training mean</td>").AppendJoin("", of.Columns.Select(c => $"<td class=\"n\">{(c.Constant is { } value ? Number(value) : "")}</td>"))
+                .AppendJoin("", Headings(of).Skip(of.Columns.Count).Select(_ => "<td></td>")).Append("</tr>\n</tbody></table></div></section>\n");
+        }
+    }
+
+    private static IEnumerable<string> Headings(StudyTable table)
+    {
+        bool titled = table.Columns.Select(c => c.Panel).Distinct().Count() > 1;
+        return [.. table.Columns.Select(c => $"{(titled ? $"{c.Panel.Title}: " : "")}{c.Target}, {c.Metric}{(c.Unit.Length > 0 ? $" ({c.Unit})" : "")}"), .. table.PaperTargets.Select(t => $"paper: {t}"), "parameters", "minutes"];
+    }
+
+    private static IEnumerable<(string Text, string Small, bool Bold)> Fields(StudyTable table, StudyLine line) =>
+    [
+        .. line.Entries.Select(e => e is null ? ("", "", false) : (Number(e.Value.Mean), $"{Number(e.Value.Interval.Low)} to {Number(e.Value.Interval.High)}", e.IsBest)),
+        .. table.PaperTargets.Select((_, t) => line.Paper[t] is { } paper ? (Number(paper.Value), paper.Above is { } above ? above.ToString("ours +0 %;ours -0 %", CultureInfo.InvariantCulture) : "", false) : ("", "", false)),
+        (line.Parameters == 0 ? "" : (line.Parameters / 1e6).ToString("F1", CultureInfo.InvariantCulture) + " M", "", false),
+        ((line.Seconds / 60).ToString(line.Seconds < 600 ? "F1" : "F0", CultureInfo.InvariantCulture), "", false),
+    ];
+
+    /// <summary>Bars of each column with at least two rows, and the learning curves of each panel's networks; names of files without extension.</summary>
+    private static IEnumerable<string> Figures(Study study, StudyTable table, (StudyCell Cell, CellResult Result)[] done, string output)
+    {
+        foreach ((int c, StudyColumn column) in table.Columns.Index())
+        {
+            Bar[] bars = [.. table.Lines.Where(line => line.Entries[c] is not null).Select(line => new Bar(line.Row.Title, line.Row.Group, line.Entries[c]!.Value.Mean, line.Entries[c]!.Value.Interval))];
+            if (bars.Length < 2) continue;
+            string name = $"{column.Panel.Name}-{column.Target}";
+            Plots.Bars(bars, $"{column.Panel.Title}: {column.Target}", $"test {column.Metric}{(column.Unit.Length > 0 ? $" ({column.Unit})" : "")}", Path.Combine(output, name));
+            yield return name;
         }
 
         foreach (StudyPanel panel in study.Panels)
-            foreach (string target in panel.Targets)
-                if (Figure(study, panel, target, results, output) is { } figure) text.Append($"![{target} of {panel.Title}]({figure}.png)\n");
-        Footer(text, study, run, all, seeds);
-        AtomicFile.Write(Path.Combine(output, FileName), text.ToString());
-    }
-
-    private static TargetMetrics? Test(CellResult result, string target) => result.Metrics.Find(Parts.Test, target, result.Predictor);
-
-    private static void Table(StringBuilder text, Study study, ILookup<(StudyRow, StudyPanel), CellResult> results, Func<CellResult, string, TargetMetrics?> metrics, Func<StudyPanel, bool>? except = null)
-    {
-        (StudyPanel Panel, string Target)[] columns = [.. from panel in study.Panels where except?.Invoke(panel) != true from target in panel.Targets select (panel, target)];
-        bool titled = columns.Select(c => c.Panel).Distinct().Count() > 1;
-        string[] paper = except is not null ? [] : [.. columns.Select(c => c.Target).Distinct().Where(t => study.Rows.Any(r => r.Paper.ContainsKey(t)))];
-        text.Append($"| |{string.Concat(columns.Select(c => $" {(titled ? $"{c.Panel.Title}: " : "")}{c.Target}, {Name(c.Panel.Metric)}{Unit(results, c.Panel, c.Target)} |"))}{string.Concat(paper.Select(t => $" paper: {t} |"))} parameters | minutes |\n");
-        text.Append($"|---|{string.Concat(columns.Select(_ => "---:|"))}{string.Concat(paper.Select(_ => "---:|"))}---:|---:|\n");
-        Dictionary<(StudyRow, StudyPanel, string), StudyValue> values = [];
-        foreach (StudyRow row in study.Rows)
-            foreach ((StudyPanel panel, string target) in columns)
-                if (StudyValue.Of([.. results[(row, panel)].Select(r => metrics(r, target)).OfType<TargetMetrics>()], panel.Metric) is { } value) values[(row, panel, target)] = value;
-        foreach (IGrouping<string, StudyRow> group in study.Rows.GroupBy(r => r.Group))
         {
-            if (group.Key.Length > 0) text.Append($"| *{group.Key}* |{string.Concat(columns.Select(_ => " |"))}{string.Concat(paper.Select(_ => " |"))} | |\n");
-            foreach (StudyRow row in group)
-            {
-                CellResult[] own = [.. study.Panels.SelectMany(p => results[(row, p)])];
-                if (own.Length == 0) continue;
-                text.Append($"| {row.Title} |");
-                foreach ((StudyPanel panel, string target) in columns)
-                    text.Append(values.TryGetValue((row, panel, target), out StudyValue? value) ? $" {Written(value, IsClearlyBest(row, panel, target))} |" : " |");
-                foreach (string target in paper) text.Append(row.Paper.TryGetValue(target, out double given) ? $" {Given(row, target, given)} |" : " |");
-                text.Append(CultureInfo.InvariantCulture, $" {own.Average(r => r.Parameters) / 1e6:F1} M | {own.Average(r => r.Seconds) / 60:F0} |\n");
-            }
+            Curve[] curves = [.. done.Where(d => d.Cell.Panel == panel && d.Cell.Seed == 0 && d.Result.Curve.Count > 1).Select(d => new Curve(d.Cell.Row.Title, [.. d.Result.Curve.Select(p => p.ValidLoss)]))];
+            if (curves.Length == 0) continue;
+            string name = $"{panel.Name}-curves";
+            Plots.Curves(curves, $"{panel.Title}: validation loss", Path.Combine(output, name));
+            yield return name;
         }
-
-        text.Append($"| training mean |{string.Concat(columns.Select(c => $" {Constant(c.Panel, c.Target)} |"))}{string.Concat(paper.Select(_ => " |"))} | |\n\n");
-
-        // The difference is of the first panel that has the target.
-        string Given(StudyRow row, string target, double given) => columns.Where(c => c.Target == target).Select(c => values.GetValueOrDefault((row, c.Panel, target))).FirstOrDefault(v => v is not null) is { } own
-            ? string.Create(CultureInfo.InvariantCulture, $"{Number(given)} <small>{(own.Mean - given) / given:+0 %;-0 %}</small>") : Number(given);
-
-        bool IsClearlyBest(StudyRow row, StudyPanel panel, string target) =>
-            values.Where(v => v.Key.Item2 == panel && v.Key.Item3 == target && v.Key.Item1 != row).All(v => v.Value.Interval.Low > values[(row, panel, target)].Interval.High);
-
-        string Constant(StudyPanel panel, string target) =>
-            results.Where(r => r.Key.Item2 == panel).SelectMany(r => r).Select(r => r.Metrics.Find(Parts.Test, target, Comparison.Constant)).FirstOrDefault(m => m is not null) is { } m ? Number(panel.Metric == StudyMetric.Mae ? m.Mae : m.Mse) : "";
     }
 
-    private static string? Figure(Study study, StudyPanel panel, string target, ILookup<(StudyRow, StudyPanel), CellResult> results, string output)
+    private static IEnumerable<string> Notes(Study study, StudyCell[] cells, CellResult[] results, int seeds)
     {
-        List<Bar> bars = [];
-        foreach (StudyRow row in study.Rows)
-            if (StudyValue.Of([.. results[(row, panel)].Select(r => Test(r, target)).OfType<TargetMetrics>()], panel.Metric) is { } value) bars.Add(new Bar(row.Title, row.Group, value.Mean, value.Interval));
-        if (bars.Count < 2) return null;
-        string file = $"{panel.Name}-{target}";
-        Plots.Bars(bars, $"{panel.Title}: {target}", $"Test {Name(panel.Metric)}{Unit(results, panel, target)}", Path.Combine(output, file));
-        return file;
+        yield return string.Create(CultureInfo.InvariantCulture, $"Means over the seeds {string.Join(", ", results.Select(r => r.Seed).Distinct().Order())} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds. Bold: a row whose interval lies below those of all others.");
+        yield return string.Create(CultureInfo.InvariantCulture, $"{results.Length} runs, {results.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", results.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} threads" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", results.Select(r => r.Environment?.Program).OfType<string>().Distinct())}. Settings, hashes, curve and metrics of each are in `cells/`. Again: `./llmfusion reproduce {study.Name} --seeds {seeds} -o FOLDER`.");
+        HashSet<string> done = [.. results.Select(r => r.Cell)];
+        string[] missing = [.. cells.Select(c => c.Name).Where(name => !done.Contains(name))];
+        if (missing.Length > 0) yield return $"Not run yet: {missing.Length} of {cells.Length} cells ({string.Join(", ", missing.Take(12))}{(missing.Length > 12 ? ", .." : "")}).";
     }
-
-    private static void Footer(StringBuilder text, Study study, StudyRun run, CellResult[] all, int seeds)
-    {
-        StudyCell[] missing = [.. study.Cells(seeds).Where(c => run.ResultOf(c) is null)];
-        text.Append(CultureInfo.InvariantCulture, $"\nMeans over seeds ({string.Join(", ", all.Select(r => r.Seed).Distinct().Order())}) on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds. Bold where a row's interval lies below those of all others.\n\n");
-        text.Append(CultureInfo.InvariantCulture, $"{all.Length} runs, {all.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", all.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} threads" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", all.Select(r => r.Environment?.Program).OfType<string>().Distinct())}.");
-        text.Append(CultureInfo.InvariantCulture, $" Each run's settings, hashes, curve and metrics are in `cells/`. Again: `./llmfusion reproduce {study.Name} --seeds {seeds} -o FOLDER`.\n");
-        if (missing.Length > 0) text.Append(CultureInfo.InvariantCulture, $"\nNot run yet: {missing.Length} of {study.Cells(seeds).Count} cells ({string.Join(", ", missing.Select(c => c.Name).Take(12))}{(missing.Length > 12 ? ", .." : "")}).\n");
-    }
-
-    private static string Written(StudyValue value, bool bold) =>
-        $"{(bold ? "**" : "")}{Number(value.Mean)}{(bold ? "**" : "")} <small>{Number(value.Interval.Low)} to {Number(value.Interval.High)}</small>";
-
-    private static string Unit(ILookup<(StudyRow, StudyPanel), CellResult> results, StudyPanel panel, string target)
-    {
-        string unit = results.Where(r => r.Key.Item2 == panel).SelectMany(r => r).SelectMany(r => r.Metrics.Rows).FirstOrDefault(r => r.Target == target)?.Unit ?? "";
-        return unit.Length == 0 ? "" : panel.Metric == StudyMetric.Mse ? $" ({unit}²)" : $" ({unit})";
-    }
-
-    private static string Name(StudyMetric metric) => metric == StudyMetric.Mae ? "MAE" : "MSE";
 
     private static string Number(double value) => value.ToString("G3", CultureInfo.InvariantCulture);
 }

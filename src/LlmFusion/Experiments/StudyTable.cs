@@ -1,0 +1,107 @@
+using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
+
+namespace LlmFusion.Experiments;
+
+/// <summary>The error of a row on the test split.</summary>
+/// <param name="Mean">Mean over the seeds.</param>
+/// <param name="Interval">Where it lies with 95 % confidence over the choice of test molecules and of seeds.</param>
+/// <param name="Seeds">How many seeds.</param>
+public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
+{
+    /// <summary>
+    /// <code>
+    /// mean +- 1.96 sqrt(b^2 + s^2 / k)      b^2: mean over the seeds of the bootstrap's variance; s: deviation of the k seeds, 0 where k = 1
+    /// </code>
+    /// </summary>
+    /// <param name="seeds">The metrics of each seed, with their bootstrap intervals.</param>
+    /// <param name="metric">Which of them.</param>
+    /// <returns>Null where there is none, or one has no interval.</returns>
+    public static StudyValue? Of(IReadOnlyList<TargetMetrics> seeds, StudyMetric metric)
+    {
+        if (seeds.Count == 0 || seeds.Any(m => m.Intervals is null)) return null;
+        double[] values = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Mae : m.Mse)];
+        Interval[] intervals = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Intervals!.Mae : m.Intervals!.Mse)];
+        double mean = values.Average(), ofRows = intervals.Average(i => Math.Pow((i.High - i.Low) / (2 * 1.96), 2));
+        double ofSeeds = values.Length < 2 ? 0 : values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1);
+        double half = 1.96 * Math.Sqrt(ofRows + ofSeeds / values.Length);
+        return new StudyValue(mean, new Interval(mean - half, mean + half), values.Length);
+    }
+}
+
+/// <summary>A column: a target on the data of a panel.</summary>
+/// <param name="Panel">The panel.</param>
+/// <param name="Target">The target.</param>
+/// <param name="Unit">The unit of the error; empty where there is none.</param>
+/// <param name="Constant">The error of the training mean.</param>
+internal sealed record StudyColumn(StudyPanel Panel, string Target, string Unit, double? Constant)
+{
+    /// <summary>MAE or MSE.</summary>
+    public string Metric => Panel.Metric == StudyMetric.Mae ? "MAE" : "MSE";
+}
+
+/// <summary>An entry of the table.</summary>
+/// <param name="Value">The row's error.</param>
+/// <param name="IsBest">Whether its interval lies below those of all other rows.</param>
+internal sealed record StudyEntry(StudyValue Value, bool IsBest);
+
+/// <summary>A row of the table.</summary>
+/// <param name="Row">The row.</param>
+/// <param name="Entries">By column; null where it has not been run.</param>
+/// <param name="Paper">By target of <see cref="StudyTable.PaperTargets"/>: what the paper gives, and by how much ours is above it, as a share; null where the paper has no such row.</param>
+/// <param name="Parameters">Trained parameters.</param>
+/// <param name="Seconds">Mean time of a cell.</param>
+internal sealed record StudyLine(StudyRow Row, IReadOnlyList<StudyEntry?> Entries, IReadOnlyList<(double Value, double? Above)?> Paper, double Parameters, double Seconds);
+
+/// <summary>What is done of a study, as a table of errors on the test split.</summary>
+/// <param name="Columns">Its columns.</param>
+/// <param name="PaperTargets">Targets of which the paper gives numbers.</param>
+/// <param name="Lines">Its rows, those without any result left out.</param>
+internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyList<string> PaperTargets, IReadOnlyList<StudyLine> Lines)
+{
+    /// <summary>On all test molecules.</summary>
+    public static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results) =>
+        Of(study, results, (result, target) => result.Metrics.Find(Parts.Test, target, result.Predictor), withPaper: true);
+
+    /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null where no data has others.</summary>
+    public static StudyTable? WithoutStereoTwins(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results)
+    {
+        StudyTable table = Of(study, results, (result, target) => result.WithoutStereoTwins?.Targets.GetValueOrDefault(target), withPaper: false);
+        int[] kept = [.. Enumerable.Range(0, table.Columns.Count).Where(c => table.Lines.Any(line => line.Entries[c] is not null))];
+        return kept.Length == 0 ? null : table with
+        {
+            Columns = [.. kept.Select(c => table.Columns[c])],
+            Lines = [.. table.Lines.Where(line => kept.Any(c => line.Entries[c] is not null)).Select(line => line with { Entries = [.. kept.Select(c => line.Entries[c])] })],
+        };
+    }
+
+    private static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results, Func<CellResult, string, TargetMetrics?> metrics, bool withPaper)
+    {
+        StudyColumn[] columns = [.. from panel in study.Panels
+                                    let own = results.Where(r => r.Key.Panel == panel).SelectMany(r => r).ToArray()
+                                    from target in panel.Targets
+                                    select new StudyColumn(panel, target, UnitOf(own, target, panel.Metric), ConstantOf(own, target, panel.Metric))];
+        StudyValue?[][] values = [.. study.Rows.Select(row => columns.Select(c => StudyValue.Of([.. results[(row, c.Panel)].Select(r => metrics(r, c.Target)).OfType<TargetMetrics>()], c.Panel.Metric)).ToArray())];
+        string[] paper = withPaper ? [.. columns.Select(c => c.Target).Distinct().Where(t => study.Rows.Any(r => r.Paper.ContainsKey(t)))] : [];
+        return new StudyTable(columns, paper, [.. study.Rows.Index().Where(r => values[r.Index].Any(v => v is not null)).Select(r => Line(r.Item, values[r.Index]))]);
+
+        StudyLine Line(StudyRow row, StudyValue?[] own)
+        {
+            CellResult[] cells = [.. study.Panels.SelectMany(panel => results[(row, panel)])];
+            return new StudyLine(row, [.. own.Select((value, c) => value is null ? null : new StudyEntry(value, values.All(other => other == own || other[c] is not { } its || its.Interval.Low > value.Interval.High)))],
+                [.. paper.Select(target => row.Paper.TryGetValue(target, out double given) ? (given, Above(target, given)) : ((double, double?)?)null)], cells.Average(c => c.Parameters), cells.Average(c => c.Seconds));
+
+            // Ours is that of the first panel with the target.
+            double? Above(string target, double given) => columns.Index().Where(c => c.Item.Target == target).Select(c => own[c.Index]).FirstOrDefault(v => v is not null) is { } ours ? (ours.Mean - given) / given : null;
+        }
+    }
+
+    private static string UnitOf(CellResult[] results, string target, StudyMetric metric)
+    {
+        string unit = results.SelectMany(r => r.Metrics.Rows).FirstOrDefault(r => r.Target == target)?.Unit ?? "";
+        return unit.Length == 0 || metric == StudyMetric.Mae ? unit : unit + "²";
+    }
+
+    private static double? ConstantOf(CellResult[] results, string target, StudyMetric metric) =>
+        results.Select(r => r.Metrics.Find(Parts.Test, target, Comparison.Constant)).FirstOrDefault(m => m is not null) is { } m ? metric == StudyMetric.Mae ? m.Mae : m.Mse : null;
+}
