@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.DataSets;
+using LlmFusion.Transformers.Hub;
 
 namespace LlmFusion.Cli.Commands;
 
@@ -11,7 +12,7 @@ internal static class DataCommand
 {
     private const int RefusedShown = 10;
 
-    public static Command Create() => new("data", "Named data sets; describe and split tables of molecules") { List(), Info(), Describe(), Split() };
+    public static Command Create() => new("data", "Named data sets; describe and split tables of molecules") { List(), Info(), Download(), Describe(), Split() };
 
     private static Command List()
     {
@@ -47,6 +48,47 @@ internal static class DataCommand
             DataSetState state = Catalog.Inspect(Catalog.Find(parse.GetValue(name)!));
             if (parse.GetValue(json)) screen.Data(state.ToJson());
             else Show(state, screen);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Download()
+    {
+        Argument<string> name = new("NAME") { Description = "qm9, chebi20 or chebi20-captioned" };
+        name.Validators.Add(result => OptionValues.CheckDataSet("data set", result, result.GetValueOrDefault<string>()));
+        Option<string?> endpoint = new("--endpoint") { Description = $"Mirror that serves files as {PinnedFiles.DefaultEndpoint} does", HelpName = "URL" };
+        Command command = new("download", "Bring a named data set here: its published files, checked, as tables in the data folder") { name, endpoint };
+        HelpWithExamples.Set(command, ["./llmfusion data download qm9", "LLMFUSION_DATA=/big/disk ./llmfusion data download chebi20"],
+            ["What was broken off goes on where it was. LogP and QED of ChEBI-20 are computed by RDKit here, which takes a minute."]);
+        command.SetRun((parse, screen, stop) =>
+        {
+            using DownloadView view = new(screen);
+            ProgressLine? rows = null;
+            string? part = null;
+            try
+            {
+                DataSetState state = DataDownload.Run(parse.GetValue(name)!, view.Show, done =>
+                {
+                    view.Dispose();
+                    if (part != done.Part)
+                    {
+                        rows?.Dispose();
+                        rows = screen.Progress("rows");
+                        part = done.Part;
+                    }
+
+                    rows!.Report(done.Rows, done.Part);
+                }, stop, options: parse.GetValue(endpoint) is { } mirror ? new HubOptions { Cache = "", Endpoint = mirror.TrimEnd('/') } : null);
+                rows?.Dispose();
+                view.Dispose();
+                Show(state, screen);
+            }
+            finally
+            {
+                rows?.Dispose();
+            }
+
             return ExitCode.Done;
         });
         return command;
@@ -171,6 +213,7 @@ internal static class DataCommand
         DataTable about = new("data set", state.Name);
         about.Add("what it is", state.About);
         about.Add("licence", state.Licence);
+        if (state.Citation.Length > 0) about.Add("cite", state.Citation);
         about.Add("targets", string.Join(", ", state.Targets.Select(t => t.Unit.Length > 0 ? $"{t.Name} ({t.Unit})" : t.Name)));
         if (state.Source.Length > 0) about.Add("source", state.Source);
         about.Add("here", state.Folder is null ? "always: the program makes it itself" : state.Available ? "yes" : "no");

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.Evaluation;
@@ -20,10 +21,12 @@ internal static class ReproduceCommand
         Option<int> seeds = new("--seeds") { Description = "How often each cell is run, with other seeds", DefaultValueFactory = _ => 1 };
         Option<string?> only = new("--only") { Description = "Only cells whose name has one of these parts, separated by commas", HelpName = "PARTS" };
         Option<bool> dryRun = new("--dry-run") { Description = "List the cells, what is done, and about how long the rest takes; run nothing" };
+        Option<int> jobs = new("--jobs") { Description = "Cells that run at once, each in a process with its share of the cores", DefaultValueFactory = _ => 1 };
+        Option<bool> noReport = new("--no-report") { Description = "Write results alone, no report" };
         Option<string?> control = new("--control") { Description = "For pretraining: the encoder of pretrain smiles --objective mlm", HelpName = "FOLDER" };
-        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, scale, seeds, only, dryRun, control };
+        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, scale, seeds, only, dryRun, jobs, noReport, control };
         HelpWithExamples.Set(command, ["./llmfusion reproduce table1 --scale smoke -o my-table1", "./llmfusion reproduce table2 --seeds 3 -o my-table2", "./llmfusion reproduce fusion --seeds 3 -o my-fusion", "./llmfusion reproduce fusion -o my-fusion --only gr,mfp", "./llmfusion reproduce pretraining --control my-mlm-encoder -o my-pretraining --dry-run"],
-            ["Cells run one after the other. Ctrl-C keeps what is done and where the cell under way is: the same command goes on."]);
+            ["Cells run one after the other, or --jobs at once. Ctrl-C keeps what is done and where the cell under way is: the same command goes on."]);
         command.SetRun((parse, screen, stop) =>
         {
             if (parse.GetValue(seeds) < 1) throw new UsageException($"--seeds: got {parse.GetValue(seeds)}, expected at least 1");
@@ -44,14 +47,27 @@ internal static class ReproduceCommand
                 return ExitCode.Done;
             }
 
+            if (parse.GetValue(jobs) < 1) throw new UsageException($"--jobs: got {parse.GetValue(jobs)}, expected at least 1");
             using TrainingView view = new(screen);
-            bool done = run.Run(happened => Show(happened, view, screen, () => StudyReport.Write(run, folder, parse.GetValue(seeds))), stop);
+            void Report()
+            {
+                if (!parse.GetValue(noReport)) StudyReport.Write(run, folder, parse.GetValue(seeds));
+            }
+
+            void Tell(StudyEvent happened) => Show(happened, view, screen, Report);
+            bool done = parse.GetValue(jobs) == 1 ? run.Run(Tell, stop) : new StudyJobs(run, parse.GetValue(jobs), cell => OneCell(parse, cell), folder).Run(Tell, stop);
             view.Dispose();
-            StudyReport.Write(run, folder, parse.GetValue(seeds));
-            screen.Data($"Report {Path.Combine(folder, StudyReport.FileName)}");
+            Report();
+            if (!parse.GetValue(noReport)) screen.Data($"Report {Path.Combine(folder, StudyReport.FileName)}");
             return done ? ExitCode.Done : ExitCode.Stopped;
         });
         return command;
+
+        ProcessStartInfo OneCell(ParseResult parse, StudyCell cell) => new(Environment.ProcessPath!,
+        [
+            "reproduce", parse.GetValue(name)!, "--scale", parse.GetValue(scale)!, "--seeds", parse.GetValue(seeds).ToString(CultureInfo.InvariantCulture), "--only", cell.Name, "--no-report", "-o", parse.GetValue(output)!,
+            .. parse.GetValue(control) is { } encoder ? ["--control", encoder] : Array.Empty<string>(),
+        ]);
     }
 
     private static void Show(StudyEvent happened, TrainingView view, Screen screen, Action report)

@@ -15,7 +15,10 @@ internal sealed record RemoteFile(string Name, string ETag, long? Bytes);
 /// Speaks to the hub. Redirects are followed here, not by the handler: the token goes to the endpoint's own host only,
 /// and the headers that describe a file come with the answer before the redirect.
 /// </summary>
-internal sealed class HubClient(HubOptions options, Action<string> retrying) : IDisposable
+/// <param name="options">Endpoint, time-outs, tries.</param>
+/// <param name="retrying">Told why something is tried again.</param>
+/// <param name="beforeCommit">What stands between a repository and a commit in the address of a file.</param>
+internal sealed class HubClient(HubOptions options, Action<string> retrying, string beforeCommit = "resolve/") : IDisposable
 {
     private const int MostRedirects = 10;
 
@@ -93,7 +96,7 @@ internal sealed class HubClient(HubOptions options, Action<string> retrying) : I
     private static string Seconds(TimeSpan span) => Math.Ceiling(span.TotalSeconds).ToString("F0", CultureInfo.InvariantCulture);
 
     private Uri FileAddress(string id, string commit, string file) =>
-        new(endpoint, $"{id}/resolve/{commit}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
+        new(endpoint, $"{id}/{beforeCommit}{commit}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
 
     /// <summary>Asks, follows redirects, and tries again what may pass.</summary>
     /// <param name="method">GET or HEAD.</param>

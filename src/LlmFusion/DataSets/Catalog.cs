@@ -10,6 +10,9 @@ namespace LlmFusion.DataSets;
 public sealed record CatalogEntry(
     string Name, string About, string Licence, IReadOnlyList<string> Targets, IReadOnlyList<string> DefaultTargets, string Source)
 {
+    /// <summary>How to cite it; empty for a built-in one.</summary>
+    public string Citation { get; init; } = "";
+
     /// <summary>What is to be done with the files of the source, after "Fetch the three files from it" and before where they belong.</summary>
     internal string Preparation { get; init; } = "";
 
@@ -65,16 +68,19 @@ public static class Catalog
             "github.com/IBM/materials, commit dc01519f434c0c10227a1d1955cd8a025b136151, "
             + "models/smi_ted/finetune/moleculenet/qm9/{train,valid,test}.csv")
         {
+            Citation = "R. Ramakrishnan, P. O. Dral, M. Rupp, O. A. von Lilienfeld: Quantum chemistry structures and properties of 134 kilo molecules. Scientific Data 1, 140022 (2014)",
             Preparation = "put them, as train.csv, valid.csv and test.csv (or each packed as .csv.gz)",
         },
         new(Chebi, "ChEBI-20: molecules of biological interest with descriptions; LogP and QED computed by RDKit", "CC BY 4.0",
             ["logp", "qed"], ["logp", "qed"], ChebiSource)
         {
+            Citation = ChebiCitation,
             Preparation = ChebiPreparation,
         },
         new("chebi20-captioned", "the molecules of ChEBI-20's validation and test files, which have their real descriptions, in a split of our own (80/10/10, stereoisomers together)", "CC BY 4.0",
             ["logp", "qed"], ["logp", "qed"], ChebiSource)
         {
+            Citation = ChebiCitation,
             Preparation = ChebiPreparation,
             FolderName = Chebi,
             Files = [Parts.Valid, Parts.Test],
@@ -83,6 +89,9 @@ public static class Catalog
 
     private const string ChebiSource = "github.com/blender-nlp/MolT5, commit 754f9bffa4a638e2f1386d0ca19b5c3ed0a5b4aa, "
         + "ChEBI-20_data/{train,validation,test}.txt";
+
+    private const string ChebiCitation = "C. Edwards, C. Zhai, H. Ji: Text2Mol: Cross-Modal Molecule Retrieval with Natural Language Queries. EMNLP (2021); "
+        + "J. Hastings et al.: ChEBI in 2016. Nucleic Acids Research 44, D1214 (2016)";
 
     private const string ChebiPreparation = "make each doubled backslash in a SMILES a single one, add RDKit's LogP and QED as the columns logp_rdkit and qed_rdkit "
         + "(`./llmfusion featurize` computes both), and put them, as train.tsv, valid.tsv and test.tsv (or each packed as .tsv.gz)";
@@ -111,7 +120,7 @@ public static class Catalog
         bool available = files.All(f => f.Bytes is not null);
         return new DataSetState(
             entry.Name, entry.About, entry.Licence, [.. entry.Targets.Select(t => new NamedUnit(t, TargetUnits.Of(t)))], entry.Source,
-            available, entry.IsBuiltIn ? null : place, files, available ? null : HowToGet(entry, place));
+            available, entry.IsBuiltIn ? null : place, files, available ? null : HowToGet(entry, place)) { Citation = entry.Citation };
     }
 
     /// <summary>Reads a data set in its predefined split.</summary>
@@ -179,7 +188,7 @@ public static class Catalog
     }
 
     private static string HowToGet(CatalogEntry entry, string folder) =>
-        $"Fetch its three files from {entry.Source} ({entry.Licence}), {entry.Preparation} into {folder}. "
+        $"Get it with: ./llmfusion data download {entry.Name}. Without internet here: Fetch its three files from {entry.Source} ({entry.Licence}), {entry.Preparation} into {folder}. "
         + $"Where {entry.FolderName}/ already lies in another folder, set {FolderVariable} to that.";
 
     private static string[] Candidates(CatalogEntry entry, string folder, string file)

@@ -34,6 +34,9 @@ public sealed record DataSetState(
     IReadOnlyList<DataSetFile> Files,
     string? HowToGet)
 {
+    /// <summary>How to cite it; empty for a built-in one.</summary>
+    public string Citation { get; init; } = "";
+
     /// <summary>This data set as JSON text, names in snake_case.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, DescriptionJson.Default.DataSetState);
 

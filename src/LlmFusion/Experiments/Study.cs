@@ -124,16 +124,22 @@ public sealed record Study
 
     /// <summary>All cells, seed after seed, so that a study that was cut off has whole tables of few seeds.</summary>
     /// <param name="seeds">How many seeds, from 0.</param>
-    /// <param name="only">Parts of names of cells, one of which a cell must have; null: all cells.</param>
-    public IReadOnlyList<StudyCell> Cells(int seeds, IReadOnlyList<string>? only = null) =>
+    /// <param name="only">Names of cells, or parts of them, one of which a cell must have; null: all cells.</param>
+    public IReadOnlyList<StudyCell> Cells(int seeds, IReadOnlyList<string>? only = null)
+    {
+        IReadOnlyList<StudyCell> all = All(seeds);
+        if (only is null) return all;
+        HashSet<string> names = [.. all.Select(cell => cell.Name)];
+        return [.. all.Where(cell => only.Any(part => names.Contains(part) ? cell.Name == part : cell.Name.Contains(part, StringComparison.OrdinalIgnoreCase)))];
+    }
+
+    private IReadOnlyList<StudyCell> All(int seeds) =>
     [
         .. from seed in Enumerable.Range(0, seeds)
            from row in Rows
            from panel in Panels
            where row.Panels?.Contains(panel.Name) != false
-           let cell = new StudyCell(row, panel, seed)
-           where only is null || only.Any(part => cell.Name.Contains(part, StringComparison.OrdinalIgnoreCase))
-           select cell,
+           select new StudyCell(row, panel, seed),
     ];
 }
 

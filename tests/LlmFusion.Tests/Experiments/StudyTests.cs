@@ -89,6 +89,28 @@ public sealed class StudyTests : IDisposable
     }
 
     [Fact]
+    public void Cells_run_in_processes_of_their_own_and_a_failure_names_its_log()
+    {
+        string here = _folder["here"], there = _folder["there"];
+        Study study = Small(epochs: 1);
+        Assert.True(new StudyRun(study, here, seeds: 2).Run(_ => { }, TestContext.Current.CancellationToken));
+        StudyRun run = new(study, there, seeds: 2);
+        List<string> done = [];
+        Assert.True(new StudyJobs(run, 2, cell => new("bash", ["-c", $"test $OMP_NUM_THREADS -ge 1 && mkdir -p {there}/cells && cp {here}/cells/{cell.Name}.json {there}/cells/"]), there)
+            .Run(e => { if (e is StudyEvent.Done d) done.Add(d.Cell.Name); }, TestContext.Current.CancellationToken));
+        Assert.Equal(run.Cells.Select(c => c.Name).Order(), done.Order());
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(there, "runs")));
+
+        File.Delete(run.ResultPath(run.Cells[0]));
+        string message = Assert.Throws<InvalidOperationException>(() => new StudyJobs(run, 2, _ => new("bash", ["-c", "echo out of luck; exit 7"]), there).Run(_ => { }, TestContext.Current.CancellationToken)).Message;
+        Assert.Contains("code 7", message, StringComparison.Ordinal);
+        Assert.Contains("out of luck", File.ReadAllText(Path.Combine(there, "runs", run.Cells[0].Name + ".log")), StringComparison.Ordinal);
+        // A whole name is that cell alone, even where it is part of another's.
+        Assert.Equal(["gr.demo.seed1"], study.Cells(2, ["gr.demo.seed1"]).Select(c => c.Name));
+        Assert.Equal(4, study.Cells(2, ["DEMO"]).Count);
+    }
+
+    [Fact]
     public void An_interval_holds_the_spread_of_rows_and_of_seeds()
     {
         TargetMetrics Seed(double mae, double half) => new(10, mae, mae, mae, 0) { Intervals = new(new(mae - half, mae + half), new(0, 0), new(0, 0), new(0, 0)) };
