@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using LlmFusion.Cli.Rendering;
-using LlmFusion.Evaluation;
 using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
 using LlmFusion.Experiments;
 
 namespace LlmFusion.Cli.Commands;

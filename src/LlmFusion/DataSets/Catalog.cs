@@ -120,7 +120,8 @@ public static class Catalog
         bool available = files.All(f => f.Bytes is not null);
         return new DataSetState(
             entry.Name, entry.About, entry.Licence, [.. entry.Targets.Select(t => new NamedUnit(t, TargetUnits.Of(t)))], entry.Source,
-            available, entry.IsBuiltIn ? null : place, files, available ? null : HowToGet(entry, place)) { Citation = entry.Citation };
+            available, entry.IsBuiltIn ? null : place, files, available ? null : HowToGet(entry, place))
+        { Citation = entry.Citation };
     }
 
     /// <summary>Reads a data set in its predefined split.</summary>

@@ -36,9 +36,9 @@ public static class FusionStudy
         ],
     };
 
-    private static StudyRow Atoms(StudyRow row) => row with { Task = row.Task.With(c => c with { GraphTokens = GraphTokens.Atoms }) };
+    private static StudyRow Atoms(StudyRow row) => row with { Task = row.Task.Changed(c => c with { GraphTokens = GraphTokens.Atoms }) };
 
-    private static StudyRow Mean(StudyRow row) => row with { Task = row.Task.With(c => c with { Fusion = FusionKind.MeanMlp }) };
+    private static StudyRow Mean(StudyRow row) => row with { Task = row.Task.Changed(c => c with { Fusion = FusionKind.MeanMlp }) };
 
     private static StudyRow Row(string name, string title, string group, double minutes, params string[] modalities) => new(name, title, group, new CellTask.Fusion(new RunConfig
     {

@@ -105,15 +105,17 @@ public static class PaperTables
 
     private static StudyRow Large(StudyScale scale, StudyRow row) => row with
     {
-        Task = row.Task.With(c => c with { Size = scale.LargeSize, Backbone = scale.LargeBackbone, Epochs = Math.Max(1, (int)(c.Epochs / LargeStep)), EarlyStopping = Math.Max(1, (int)(c.Epochs / LargeStep)) }),
+        Task = row.Task.Changed(c => c with { Size = scale.LargeSize, Backbone = scale.LargeBackbone, Epochs = Math.Max(1, (int)(c.Epochs / LargeStep)), EarlyStopping = Math.Max(1, (int)(c.Epochs / LargeStep)) }),
     };
 
     private static StudyRow Boosted(StudyScale scale, string modalities, double minutes, params double[] paper) => new(
         $"{(modalities.Contains('+', StringComparison.Ordinal) ? "nc" : "um")}.{Slug(modalities)}", modalities, modalities.Contains('+', StringComparison.Ordinal) ? Nc : Um,
-        new CellTask.Boosted(new BaselineConfig { Run = Inputs(scale, modalities), Trials = scale.Trials, SearchRows = scale.SearchRows }), minutes) { Paper = PaperOf(paper), Panels = PanelsOf(modalities) };
+        new CellTask.Boosted(new BaselineConfig { Run = Inputs(scale, modalities), Trials = scale.Trials, SearchRows = scale.SearchRows }), minutes)
+    { Paper = PaperOf(paper), Panels = PanelsOf(modalities) };
 
     private static StudyRow Fused(StudyScale scale, string modalities, double minutes, params double[] paper) => new(
-        $"llm.{Slug(modalities)}", modalities, Llm, new CellTask.Fusion(Network(scale, modalities)), minutes) { Paper = PaperOf(paper), Panels = PanelsOf(modalities) };
+        $"llm.{Slug(modalities)}", modalities, Llm, new CellTask.Fusion(Network(scale, modalities)), minutes)
+    { Paper = PaperOf(paper), Panels = PanelsOf(modalities) };
 
     private static StudyRow Concat(StudyScale scale, string modalities, double minutes) =>
         Changed(Fused(scale, modalities, minutes), $"nc-mlp.{Slug(modalities)}", $"NC + MLP, {modalities}", Other, c => c with { Fusion = FusionKind.ConcatMlp, Backbone = null });
@@ -138,7 +140,7 @@ public static class PaperTables
         c => c with { Encoders = c.Encoders.ToDictionary(e => e.Key, e => e.Value + ",train"), EncoderLearningRates = c.Encoders.ToDictionary(e => e.Key, _ => c.LearningRate / 2), Epochs = Math.Max(1, c.Epochs / 6), EarlyStopping = Math.Max(1, c.Epochs / 6) });
 
     private static StudyRow Changed(StudyRow row, string name, string title, string group, Func<RunConfig, RunConfig> change) =>
-        row with { Name = name, Title = title, Group = group, Task = row.Task.With(change), Paper = new Dictionary<string, double>() };
+        row with { Name = name, Title = title, Group = group, Task = row.Task.Changed(change), Paper = new Dictionary<string, double>() };
 
     private static StudyRow Titled(StudyRow row, string group, string name, string title) => row with { Name = name, Title = title, Group = group };
 

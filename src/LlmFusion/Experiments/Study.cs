@@ -44,7 +44,7 @@ public abstract record CellTask
     public abstract string Predictor { get; }
 
     /// <summary>The same on other data.</summary>
-    public abstract CellTask With(Func<RunConfig, RunConfig> change);
+    public abstract CellTask Changed(Func<RunConfig, RunConfig> change);
 
     /// <summary>A fusion model is trained.</summary>
     /// <param name="Config">How.</param>
@@ -57,7 +57,7 @@ public abstract record CellTask
         public override string Predictor => Comparison.Model;
 
         /// <inheritdoc/>
-        public override CellTask With(Func<RunConfig, RunConfig> change) => new Fusion(change(Config));
+        public override CellTask Changed(Func<RunConfig, RunConfig> change) => new Fusion(change(Config));
     }
 
     /// <summary>Boosted trees are grown on embeddings.</summary>
@@ -71,7 +71,7 @@ public abstract record CellTask
         public override string Predictor => Comparison.Boosted;
 
         /// <inheritdoc/>
-        public override CellTask With(Func<RunConfig, RunConfig> change) => new Boosted(Config with { Run = change(Config.Run) });
+        public override CellTask Changed(Func<RunConfig, RunConfig> change) => new Boosted(Config with { Run = change(Config.Run) });
     }
 
     /// <summary>Ridge regression on the fingerprint, its penalty chosen on validation.</summary>
@@ -85,7 +85,7 @@ public abstract record CellTask
         public override string Predictor => Comparison.Ridge;
 
         /// <inheritdoc/>
-        public override CellTask With(Func<RunConfig, RunConfig> change) => new Ridge(change(Config));
+        public override CellTask Changed(Func<RunConfig, RunConfig> change) => new Ridge(change(Config));
     }
 }
 
@@ -153,12 +153,12 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
     public string Name { get; } = string.Create(CultureInfo.InvariantCulture, $"{Row.Name}.{Panel.Name}.seed{Seed}");
 
     /// <summary>What is run.</summary>
-    public CellTask Task { get; } = Row.Task.With(config => Panel.Apply(config) with { Targets = [.. Panel.Targets], Seed = Seed });
+    public CellTask Task { get; } = Row.Task.Changed(config => Panel.Apply(config) with { Targets = [.. Panel.Targets], Seed = Seed });
 
     /// <summary>What decides the result: the configuration, with the weights of local encoders in the place of their folders. A cell whose key has changed is run again.</summary>
     public string Key()
     {
-        CellTask named = Task.With(config => config with { Encoders = config.Encoders.ToDictionary(e => e.Key, e => Named(e.Value)) });
+        CellTask named = Task.Changed(config => config with { Encoders = config.Encoders.ToDictionary(e => e.Key, e => Named(e.Value)) });
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(named.GetType().Name + ToJson(named).ToJsonString())));
 
         static string Named(string text)

@@ -86,7 +86,7 @@ public sealed class BoostedModel : PredictiveModel
     }
 
     /// <inheritdoc/>
-    public override void To(Device device)
+    public override void MoveTo(Device device)
     {
         // Trees are the CPU's.
     }

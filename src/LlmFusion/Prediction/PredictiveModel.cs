@@ -66,7 +66,7 @@ public abstract class PredictiveModel(InputEncoder inputs, TargetScaler scaler) 
     }
 
     /// <summary>Moves what computes.</summary>
-    public abstract void To(Device device);
+    public abstract void MoveTo(Device device);
 
     /// <summary>Predicts molecules, in batches of like length.</summary>
     /// <param name="inputs">N molecules, each with at least one modality.</param>

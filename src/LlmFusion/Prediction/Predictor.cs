@@ -77,7 +77,7 @@ public sealed class Predictor
             throw new ArgumentException($"modality {unknown}: the model has none of that name, expected some of {string.Join(", ", known)}");
         _representation = model.Inputs.Representation.Only(modalities ?? known) with { Facts = model.Domains.Count > 0 };
         _domainsOf = [.. Targets.Select(t => DomainsOf(model.Domains, t.Name))];
-        model.To(_device);
+        model.MoveTo(_device);
         model.Inputs.Use(store, _device);
     }
 

@@ -130,7 +130,7 @@ public sealed class TrainedModel : PredictiveModel
     }
 
     /// <inheritdoc/>
-    public override void To(Device device) => Network.to(device);
+    public override void MoveTo(Device device) => Network.to(device);
 
     /// <inheritdoc/>
     public override float[][] PredictScaled(IReadOnlyList<MoleculeInputs> inputs, int batchSize, Device device)

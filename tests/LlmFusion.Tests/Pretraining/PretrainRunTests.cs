@@ -63,7 +63,7 @@ public sealed class PretrainRunTests : IDisposable
         Assert.Equal((record.WeightsSha256, CheckpointFiles.Sha256(_folder["released"])), (released.RoundedFromSha256, released.WeightsSha256));
         Assert.InRange(new FileInfo(_folder["released/model.safetensors"]).Length / (double)new FileInfo(_folder["encoder/model.safetensors"]).Length, 0.45, 0.6);
         Assert.Contains("float16", File.ReadAllText(_folder["released/README.md"]), StringComparison.Ordinal);
-        using FrozenEncoder before = FrozenEncoder.Open(EncoderChoice.Parse(_folder["encoder"]), new ModelHub().Get(_folder["encoder"])), after = FrozenEncoder.Open(EncoderChoice.Parse(_folder["released"]), new ModelHub().Get(_folder["released"]));
+        using FrozenEncoder before = FrozenEncoder.Open(EncoderChoice.Parse(_folder["encoder"]), new ModelHub().Get(_folder["encoder"], cancellation: TestContext.Current.CancellationToken)), after = FrozenEncoder.Open(EncoderChoice.Parse(_folder["released"]), new ModelHub().Get(_folder["released"], cancellation: TestContext.Current.CancellationToken));
         using DisposeScope scope = NewDisposeScope();
         using (no_grad())
         {
