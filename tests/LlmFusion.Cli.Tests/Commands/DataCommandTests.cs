@@ -17,7 +17,7 @@ public sealed class DataCommandTests : IDisposable
         using (JsonDocument list = JsonDocument.Parse(cli.Output))
         {
             Assert.Equal(["demo", "qm9", "chebi20", "chebi20-captioned"], list.RootElement.EnumerateArray().Select(e => e.GetProperty("name").GetString()));
-            Assert.Equal(["Apache-2.0", "CC0", "CC BY 4.0"], list.RootElement.EnumerateArray().Select(e => e.GetProperty("licence").GetString()));
+            Assert.Equal(["Apache-2.0", "CC0", "CC BY 4.0", "CC BY 4.0"], list.RootElement.EnumerateArray().Select(e => e.GetProperty("licence").GetString()));
             Assert.True(list.RootElement[0].GetProperty("available").GetBoolean());
         }
 
