@@ -1,11 +1,18 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace LlmFusion.Boosting;
 
-/// <summary>Checks a model in XGBoost's JSON before the library, which follows whatever indices a file holds, is given it.</summary>
+/// <summary>
+/// Checks a model in XGBoost's JSON before the library, which follows whatever indices a file holds, is given it: boosted trees for one
+/// number a row, as <see cref="Booster.Save"/> writes them, and nothing else that the library could read.
+/// </summary>
 public static class TreeFile
 {
-    private static readonly string[] Children = ["left_children", "right_children"];
+    private const int NoParent = int.MaxValue;
+
+    private static readonly string[] OfNodes = ["right_children", "split_indices", "split_conditions", "split_type", "default_left", "parents", "base_weights", "loss_changes", "sum_hessian"];
+    private static readonly string[] OfCategories = ["categories", "categories_nodes", "categories_segments", "categories_sizes"];
 
     /// <summary>Every tree's children must be later nodes of it, so that no walk leaves it or goes round, and every split must ask for a feature that there is.</summary>
     /// <param name="bytes">The file's content.</param>
@@ -16,11 +23,23 @@ public static class TreeFile
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = 32 });
-            JsonElement learner = document.RootElement.GetProperty("learner"), model = learner.GetProperty("gradient_booster").GetProperty("model");
-            string declared = learner.GetProperty("learner_model_param").GetProperty("num_feature").GetString() ?? "";
-            if (declared != features.ToString(System.Globalization.CultureInfo.InvariantCulture)) throw new InvalidDataException($"{name}: reads {declared} features, expected {features}");
-            foreach ((int t, JsonElement tree) in model.GetProperty("trees").EnumerateArray().Index()) CheckTree(tree, $"{name}: tree {t}", features);
+            // A key that stands twice could be read one way here and another way there.
+            using JsonDocument document = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = 32, AllowDuplicateProperties = false });
+            JsonElement learner = document.RootElement.GetProperty("learner"), booster = learner.GetProperty("gradient_booster");
+            Require(booster.GetProperty("name").GetString() ?? "", "gbtree", $"{name}: booster");
+            JsonElement parameters = learner.GetProperty("learner_model_param"), model = booster.GetProperty("model"), trees = model.GetProperty("trees"), groups = model.GetProperty("tree_info");
+            Require(Text(parameters, "num_feature"), features, $"{name}: features");
+            Require(Text(parameters, "num_class"), 0, $"{name}: num_class");
+            Require(Text(parameters, "num_target"), 1, $"{name}: num_target");
+            Require(Text(model.GetProperty("gbtree_model_param"), "num_trees"), trees.GetArrayLength(), $"{name}: num_trees");
+            Require(Text(model.GetProperty("gbtree_model_param"), "size_leaf_vector"), 0, $"{name}: size_leaf_vector");
+            Require(groups.GetArrayLength(), trees.GetArrayLength(), $"{name}: entries of tree_info");
+            foreach (JsonElement group in groups.EnumerateArray()) Require(group.GetInt32(), 0, $"{name}: tree_info");
+            foreach ((int t, JsonElement tree) in trees.EnumerateArray().Index())
+            {
+                Require(tree.GetProperty("id").GetInt32(), t, $"{name}: id of tree {t}");
+                CheckTree(tree, $"{name}: tree {t}", features);
+            }
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
@@ -30,22 +49,40 @@ public static class TreeFile
 
     private static void CheckTree(JsonElement tree, string name, int features)
     {
-        int[][] children = [.. Children.Select(side => Ints(tree.GetProperty(side)))];
-        int nodes = children[0].Length;
+        int[] left = Ints(tree.GetProperty("left_children")), right = Ints(tree.GetProperty("right_children")), parents = Ints(tree.GetProperty("parents")), splits = Ints(tree.GetProperty("split_indices"));
+        int nodes = left.Length;
         if (nodes == 0) throw new InvalidDataException($"{name} has no node");
-        foreach (string array in new[] { "right_children", "split_indices", "split_conditions", "default_left", "parents", "base_weights", "loss_changes", "sum_hessian" })
-            if (tree.GetProperty(array).GetArrayLength() is var length && length != nodes) throw new InvalidDataException($"{name}: {array} has {length} entries, expected {nodes}");
+        Require(Text(tree.GetProperty("tree_param"), "num_nodes"), nodes, $"{name}: num_nodes");
+        Require(Text(tree.GetProperty("tree_param"), "size_leaf_vector"), 0, $"{name}: size_leaf_vector");
+        foreach (string array in OfNodes) Require(tree.GetProperty(array).GetArrayLength(), nodes, $"{name}: entries of {array}");
+        foreach (string array in OfCategories) Require(tree.GetProperty(array).GetArrayLength(), 0, $"{name}: entries of {array}");
+        foreach (JsonElement type in tree.GetProperty("split_type").EnumerateArray()) Require(type.GetInt32(), 0, $"{name}: split_type");
+        Require(parents[0], NoParent, $"{name}: parent of the root");
         for (int node = 0; node < nodes; node++)
         {
-            if ((children[0][node] == -1) != (children[1][node] == -1)) throw new InvalidDataException($"{name}: node {node} has one child, expected two or none");
-            foreach (int[] side in children)
-                if (side[node] != -1 && (side[node] <= node || side[node] >= nodes)) throw new InvalidDataException($"{name}: node {node} has the child {side[node]}, expected a later one below {nodes}");
-        }
+            if (node > 0 && (parents[node] < 0 || parents[node] >= nodes)) throw new InvalidDataException($"{name}: node {node} has the parent {parents[node]}, expected 0 to {nodes - 1}");
+            if ((left[node] == -1) != (right[node] == -1)) throw new InvalidDataException($"{name}: node {node} has one child, expected two or none");
+            if (left[node] == -1) continue;
+            foreach (int child in new[] { left[node], right[node] })
+            {
+                if (child <= node || child >= nodes) throw new InvalidDataException($"{name}: node {node} has the child {child}, expected a later one below {nodes}");
+                Require(parents[child], node, $"{name}: parent of node {child}");
+            }
 
-        foreach ((int node, int feature) in Ints(tree.GetProperty("split_indices")).Index())
-            if (children[0][node] != -1 && (feature < 0 || feature >= features)) throw new InvalidDataException($"{name}: node {node} asks for feature {feature}, expected 0 to {features - 1}");
-        if (tree.TryGetProperty("categories_nodes", out JsonElement categories) && categories.GetArrayLength() > 0) throw new InvalidDataException($"{name}: splits by category, which this program does not write");
+            if (splits[node] < 0 || splits[node] >= features) throw new InvalidDataException($"{name}: node {node} asks for feature {splits[node]}, expected 0 to {features - 1}");
+        }
     }
 
     private static int[] Ints(JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetInt32())];
+
+    private static string Text(JsonElement parameters, string name) => parameters.GetProperty(name).GetString() ?? "";
+
+    private static void Require(string got, int expected, string what) => Require(got, expected.ToString(CultureInfo.InvariantCulture), what);
+
+    private static void Require(int got, int expected, string what) => Require(got.ToString(CultureInfo.InvariantCulture), expected.ToString(CultureInfo.InvariantCulture), what);
+
+    private static void Require(string got, string expected, string what)
+    {
+        if (got != expected) throw new InvalidDataException($"{what}: got {got}, expected {expected}");
+    }
 }

@@ -101,23 +101,12 @@ public sealed class BaselineRunTests : IDisposable
             Assert.Contains(reason, Assert.Throws<ArgumentException>(() => BaselineRun.Run(config, _folder["refused"], false, _ => { }, TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("\"left_children\":[1,", "\"left_children\":[0,", "child 0")]
-    [InlineData("\"left_children\":[1,", "\"left_children\":[99999,", "child 99999")]
-    [InlineData("\"split_indices\":[", "\"split_indices\":[4000000,", "split_indices")]
-    [InlineData("\"num_feature\":\"65\",\"num_target\"", "\"num_feature\":\"66\",\"num_target\"", "features")]
-    public void Trees_that_lead_nowhere_are_refused_before_they_are_walked(string from, string to, string reason)
+    [Fact]
+    public void Trees_that_are_not_the_bytes_written_are_refused()
     {
         Run("model", out _);
-        string path = _folder["model/trees/0.json"], text = File.ReadAllText(path), manifest = _folder["model/llmfusion.json"];
-        string before = ModelHash(path);
-        Assert.Contains(from, text, StringComparison.Ordinal);
-        File.WriteAllText(path, text[..text.IndexOf(from, StringComparison.Ordinal)] + to + text[(text.IndexOf(from, StringComparison.Ordinal) + from.Length)..]);
+        File.AppendAllText(_folder["model/trees/0.json"], " ");
         Assert.Contains("sha256", Assert.Throws<ModelFolderException>(() => PredictiveModel.Load(_folder["model"])).Message, StringComparison.Ordinal);
-        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace(before, ModelHash(path), StringComparison.Ordinal));
-        Assert.Contains(reason, Assert.Throws<ModelFolderException>(() => PredictiveModel.Load(_folder["model"])).Message, StringComparison.Ordinal);
-
-        static string ModelHash(string file) => Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)));
     }
 
     private TrainingSummary Run(string name, out List<Trial> trials)
