@@ -91,10 +91,11 @@ public sealed class Booster : IDisposable
                 observe?.Invoke(new BoosterRound(round, measured));
                 if (settings.EarlyStopping is not { } patience) continue;
                 if (measured[^1] < best.Score) best = (round, measured[^1]);
-                else if (round - best.Round >= patience) break;
+                else if (round - Math.Max(best.Round, 0) >= patience) break;
             }
 
-            if (settings.EarlyStopping is not null)
+            // Where no metric was finite there is no best tree.
+            if (settings.EarlyStopping is not null && best.Round >= 0)
             {
                 booster.SetAttribute(BestIteration, best.Round.ToString(CultureInfo.InvariantCulture));
                 booster.SetAttribute(BestScore, best.Score.ToString("R", CultureInfo.InvariantCulture));
@@ -124,12 +125,19 @@ public sealed class Booster : IDisposable
     }
 
     /// <summary>How much each feature matters (F); 0 for those that no tree asks for.</summary>
+    /// <exception cref="BoostingException">The model was made elsewhere and names its features.</exception>
     public unsafe double[] Importance(ImportanceKind kind)
     {
         string config = $$"""{"importance_type": "{{kind.ToString().ToLowerInvariant()}}"}""";
         XgboostNative.Check(XgboostNative.FeatureScore(_handle, config, out ulong count, out nint* names, out _, out _, out float* scores), "importance of features");
         double[] importance = new double[Features];
-        for (int i = 0; i < (int)count; i++) importance[int.Parse(Marshal.PtrToStringUTF8(names[i])!.AsSpan(1), CultureInfo.InvariantCulture)] = scores[i]; // f0, f1, ..
+        for (int i = 0; i < (int)count; i++)
+        {
+            string name = Marshal.PtrToStringUTF8(names[i])!;
+            importance[name.StartsWith('f') && int.TryParse(name.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out int feature) && feature < importance.Length ? feature
+                : throw new BoostingException($"importance of features: got the name {name}, expected f0, f1, .. as in a model without names")] = scores[i];
+        }
+
         return importance;
     }
 
@@ -184,8 +192,17 @@ public sealed class Booster : IDisposable
             GC.KeepAlive(valid);
             string[] parts = Marshal.PtrToStringUTF8(line)!.Split('\t')[1..];
             if (parts.Length != count) throw new BoostingException($"validation: got '{string.Join(' ', parts)}', expected {count} metrics");
-            return [.. parts.Select(part => double.Parse(part.AsSpan(part.LastIndexOf(':') + 1), CultureInfo.InvariantCulture))];
+            return [.. parts.Select(part => Number(part[(part.LastIndexOf(':') + 1)..]))];
         }
+
+        // As C++ prints them.
+        static double Number(string text) => text switch
+        {
+            "nan" or "-nan" => double.NaN,
+            "inf" => double.PositiveInfinity,
+            "-inf" => double.NegativeInfinity,
+            _ => double.Parse(text, CultureInfo.InvariantCulture),
+        };
     }
 
     private string? Attribute(string name)

@@ -1,5 +1,10 @@
 namespace LlmFusion.Boosting;
 
+/// <summary>From where to where a setting is drawn.</summary>
+/// <param name="Low">The lowest.</param>
+/// <param name="High">The highest.</param>
+public readonly record struct SearchRange<T>(T Low, T High);
+
 /// <summary>
 /// Draws hyper-parameters at random (Bergstra and Bengio 2012), the seven that the paper searches (P18). Rates and weights are drawn on a
 /// logarithmic scale. Trial k of a seed is always the same, whichever trials were run before it.
@@ -7,25 +12,25 @@ namespace LlmFusion.Boosting;
 public sealed record RandomSearch
 {
     /// <summary>Range of the learning rate.</summary>
-    public (double Low, double High) LearningRate { get; init; } = (0.02, 0.3);
+    public SearchRange<double> LearningRate { get; init; } = new(0.02, 0.3);
 
     /// <summary>Range of the depth, both ends included.</summary>
-    public (int Low, int High) MaxDepth { get; init; } = (4, 10);
+    public SearchRange<int> MaxDepth { get; init; } = new(4, 10);
 
     /// <summary>Range of the number of trees, both ends included.</summary>
-    public (int Low, int High) Estimators { get; init; } = (100, 800);
+    public SearchRange<int> Estimators { get; init; } = new(100, 800);
 
     /// <summary>Range of the share of rows.</summary>
-    public (double Low, double High) Subsample { get; init; } = (0.5, 1);
+    public SearchRange<double> Subsample { get; init; } = new(0.5, 1);
 
     /// <summary>Range of the share of features.</summary>
-    public (double Low, double High) ColsampleByTree { get; init; } = (0.3, 1);
+    public SearchRange<double> ColsampleByTree { get; init; } = new(0.3, 1);
 
     /// <summary>Range of the least gain, for standardised targets; every second trial has none.</summary>
-    public (double Low, double High) Gamma { get; init; } = (1e-3, 1);
+    public SearchRange<double> Gamma { get; init; } = new(1e-3, 1);
 
     /// <summary>Range of the least weight of a leaf.</summary>
-    public (double Low, double High) MinChildWeight { get; init; } = (1, 30);
+    public SearchRange<double> MinChildWeight { get; init; } = new(1, 30);
 
     /// <summary>The settings of a trial; those that are not searched are <paramref name="standard"/>'s.</summary>
     /// <param name="standard">The other settings.</param>
@@ -46,7 +51,7 @@ public sealed record RandomSearch
         };
 
         // Three digits say as much, and are read back as they were written.
-        double Linear((double Low, double High) range) => Math.Round(range.Low + ((range.High - range.Low) * random.NextDouble()), 3);
-        double Logarithmic((double Low, double High) range) => double.Parse((range.Low * Math.Pow(range.High / range.Low, random.NextDouble())).ToString("G3", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
+        double Linear(SearchRange<double> range) => Math.Round(range.Low + ((range.High - range.Low) * random.NextDouble()), 3);
+        double Logarithmic(SearchRange<double> range) => double.Parse((range.Low * Math.Pow(range.High / range.Low, random.NextDouble())).ToString("G3", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
     }
 }

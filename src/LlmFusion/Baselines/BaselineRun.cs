@@ -28,6 +28,8 @@ public static class BaselineRun
     /// <summary>Name of the file of trials in a model folder.</summary>
     public const string TrialsFile = "trials.jsonl";
 
+    private static readonly string[] Own = [TrialsFile, TrainingRun.ConfigFile, PredictiveModel.ManifestFile, BoostedModel.Trees, "encoders", "README.md", RunFolder.LockFile];
+
     /// <summary>Runs search and final fit, and writes the model folder.</summary>
     /// <param name="config">What to do.</param>
     /// <param name="output">The model folder. One with trials of the same search goes on behind them.</param>
@@ -49,7 +51,7 @@ public static class BaselineRun
             if (modality == Modality.Graph || (modality.IsSequence && !run.Encoders.ContainsKey(modality.Name)))
                 throw new ArgumentException($"modality {modality}: got no pretrained encoder, expected {(modality == Modality.Graph ? "other modalities: that of the graph is trained along" : $"--encoder {modality}=MODEL")}");
         if (run.EncoderChoices().FirstOrDefault(c => c.Value.Train) is { Key: { } trained }) throw new ArgumentException($"encoder of {trained}: got train, expected a frozen one: trees pass no gradients on");
-        Prepare(output, overwrite);
+        using FileStream held = Prepare(output, overwrite);
 
         RunEncoders encoders = new(run, initial: null, hub, observe, cancellation);
         Dictionary<Modality, FrozenEncoder> pretrained = encoders.OpenPretrained();
@@ -58,24 +60,24 @@ public static class BaselineRun
         RunRows data = RunRows.Prepare(run, splits, initial: null, observe, cancellation);
         AtomicFile.Write(Path.Combine(output, TrainingRun.ConfigFile), run.ToYaml());
         using EmbeddingStore? store = run.Store && pretrained.Count > 0 ? EmbeddingStore.Open() : null;
-        InputEncoder encoder = encoders.Inputs(data.Representation, data.Prepared[Parts.Train].Representations, pretrained);
-        encoder.Use(store, TorchSharp.torch.CPU);
-        Dictionary<string, SplitInputs> inputs = data.Encode(encoder, observe, cancellation);
-        TargetScaler scaler = TargetScaler.Fit(inputs[Parts.Train].Targets, splits.Targets, [.. splits.Targets.Select(run.ScalingOf)]);
+        TargetScaler scaler = TargetScaler.Fit([.. data.Prepared[Parts.Train].Rows.Select(row => row.Sample!.Targets)], splits.Targets, [.. splits.Targets.Select(run.ScalingOf)]);
+        List<Booster> boosters = [];
+        using BoostedModel model = new(encoders.Inputs(data.Representation, data.Prepared[Parts.Train].Representations, pretrained), scaler, boosters); // from here on what is made is its
+        model.Inputs.Use(store, TorchSharp.torch.CPU);
+        Dictionary<string, SplitInputs> inputs = data.Encode(model.Inputs, observe, cancellation);
         string[] units = [.. splits.Targets.Select((t, i) => run.Units.GetValueOrDefault(t) ?? splits.Units[i])];
 
-        TrialLog log = new(Path.Combine(output, TrialsFile), KeyOf(config with { Run = run }, splits, encoder));
-        List<Booster> boosters = [];
-        List<(string, BoosterSettings, int)> chosen = [];
+        TrialLog log = new(Path.Combine(output, TrialsFile), KeyOf(config with { Run = run }, data.Sha256(splits, model.Inputs)));
+        double before = log.Trials.Sum(trial => trial.Seconds);
+        List<Trial> chosen = [];
         foreach ((int t, string target) in splits.Targets.Index())
         {
-            Trial best = Search(config, t, target, log, inputs, encoder, scaler, observe, cancellation);
-            using FeatureMatrix train = Rows(inputs[Parts.Train], t, encoder, scaler), valid = Rows(inputs[Parts.Valid], t, encoder, scaler);
+            Trial best = Search(config, t, target, log, inputs, model.Inputs, scaler, observe, cancellation);
+            using FeatureMatrix train = Rows(inputs[Parts.Train], t, target, model.Inputs, scaler), valid = Rows(inputs[Parts.Valid], t, target, model.Inputs, scaler);
             boosters.Add(Booster.Train(best.Settings, train, valid, cancellation: cancellation));
-            chosen.Add((target, best.Settings, best.Number));
+            chosen.Add(best);
         }
 
-        using BoostedModel model = new(encoder, scaler, boosters);
         Comparison metrics = Measure(model, run, inputs, splits.Targets, units);
         ModelManifest manifest = model.Save(output, chosen, (entries, baseline, sha256) => new ModelManifest
         {
@@ -91,22 +93,23 @@ public static class BaselineRun
             Targets = [.. splits.Targets.Select((name, t) => new TargetEntry(name, units[t], scaler.Means[t], scaler.Deviations[t], scaler.Kinds[t]))],
             Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count),
             Environment = RunEnvironment.Current(TorchSharp.torch.CPU),
-            Training = new TrainingEntry(run.Seed, 0, config.Trials, log.Trials.Min(trial => trial.Metric), clock.Elapsed.TotalSeconds, 0, run.Tune),
+            Training = new TrainingEntry(run.Seed, 0, config.Trials, chosen.Average(trial => trial.Metric), before + clock.Elapsed.TotalSeconds, 0, run.Tune),
             Metrics = metrics,
         });
         AtomicFile.Write(Path.Combine(output, "README.md"), BaselineCard.Of(manifest, config));
         return new TrainingSummary(manifest, StopReason.Completed, output, [], []);
     }
 
-    /// <summary>A model that is finished is not replaced by accident, nor a folder of something else.</summary>
-    private static void Prepare(string output, bool overwrite)
+    /// <summary>A model that is finished is not replaced by accident, nor a folder of something else, nor one in which another process works.</summary>
+    private static FileStream Prepare(string output, bool overwrite)
     {
-        if (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any() && !File.Exists(Path.Combine(output, TrialsFile)))
-            throw new InvalidDataException($"{output}: holds something else than a baseline; give another folder with -o");
+        if (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => !Own.Contains(name.Replace(".part", "", StringComparison.Ordinal))) is { } other)
+            throw new InvalidDataException($"{output}: holds {other}, which is no part of a baseline; give another folder with -o");
         string manifest = Path.Combine(output, PredictiveModel.ManifestFile);
         if (File.Exists(manifest) && !overwrite) throw new InvalidDataException($"{output}: holds a finished baseline; give another folder with -o, or --overwrite");
-        Directory.CreateDirectory(output);
+        FileStream held = RunFolder.Lock(output);
         File.Delete(manifest);
+        return held;
     }
 
     private static Trial Search(BaselineConfig config, int t, string target, TrialLog log, IReadOnlyDictionary<string, SplitInputs> inputs, InputEncoder encoder, TargetScaler scaler,
@@ -114,28 +117,29 @@ public static class BaselineRun
     {
         if (Enumerable.Range(0, config.Trials).Any(k => log.Find(target, k) is null))
         {
-            using FeatureMatrix train = Rows(Fewer(inputs[Parts.Train], config), t, encoder, scaler), valid = Rows(inputs[Parts.Valid], t, encoder, scaler);
+            using FeatureMatrix train = Rows(Fewer(inputs[Parts.Train], config), t, target, encoder, scaler), valid = Rows(inputs[Parts.Valid], t, target, encoder, scaler);
             for (int k = 0; k < config.Trials; k++)
             {
                 if (log.Find(target, k) is not null) continue;
                 Stopwatch clock = Stopwatch.StartNew();
                 BoosterSettings settings = config.Settings(t, k);
                 double least = double.PositiveInfinity;
-                using Booster booster = Booster.Train(settings, train, valid, round => least = Math.Min(least, round.Valid[^1]), cancellation);
+                using Booster booster = Booster.Train(settings, train, valid, round => least = round.Valid[^1] < least ? round.Valid[^1] : least, cancellation);
                 Trial trial = new(target, k, settings, least, booster.RoundsUsed, clock.Elapsed.TotalSeconds);
                 log.Add(trial);
-                observe(new TrialDone(trial, config.Trials, log.Best(target) == trial));
+                observe(new TrialDone(trial, config.Trials, log.Best(target, config.Trials) == trial));
             }
         }
 
-        return log.Best(target);
+        return log.Best(target, config.Trials) is { Metric: < double.PositiveInfinity } best ? best
+            : throw new InvalidDataException($"target {target}: no setting gave a finite {config.Metric} on the validation split; its values may be too large for single precision (--target-scaling)");
     }
 
     /// <summary>The molecules whose target is known, with the target in scaled units.</summary>
-    private static FeatureMatrix Rows(SplitInputs split, int target, InputEncoder encoder, TargetScaler scaler)
+    private static FeatureMatrix Rows(SplitInputs split, int target, string name, InputEncoder encoder, TargetScaler scaler)
     {
         int[] known = [.. Enumerable.Range(0, split.Rows.Count).Where(n => !float.IsNaN(split.Targets[n][target]))];
-        if (known.Length == 0) throw new InvalidDataException($"target {target + 1}: no value in a split, expected at least one");
+        if (known.Length == 0) throw new InvalidDataException($"target {name}: no value in the training or the validation split, expected at least one in each");
         return FeatureRows.Of([.. known.Select(n => split.Inputs[n])], encoder).WithLabels([.. known.Select(n => scaler.Scale(split.Targets[n][target], target))]);
     }
 
@@ -163,10 +167,7 @@ public static class BaselineRun
         return metrics;
     }
 
-    /// <summary>What decides a trial's result: data, encoders, settings of the search; not how many trials there are.</summary>
-    private static string KeyOf(BaselineConfig config, DataSplits splits, InputEncoder encoder)
-    {
-        string settings = JsonSerializer.Serialize(config with { Trials = 1 }, RunConfig.Json), frozen = string.Join(",", encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256));
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{splits.Sha256}\n{frozen}\n{settings}")));
-    }
+    /// <summary>What decides a trial's result: data with targets and texts, encoders, the library, settings of the search; not how many trials there are.</summary>
+    private static string KeyOf(BaselineConfig config, string data) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        $"{data}\n{Booster.LibraryVersion}\n{JsonSerializer.Serialize(config with { Trials = 1, Threads = 0 }, RunConfig.Json)}")));
 }

@@ -8,7 +8,7 @@ namespace LlmFusion.Baselines;
 /// <param name="Target">The target's name.</param>
 /// <param name="Number">The trial, from 0.</param>
 /// <param name="Settings">What was tried.</param>
-/// <param name="Metric">The validation metric at its best, in scaled units.</param>
+/// <param name="Metric">The validation metric at its best, in scaled units; infinite where it was never finite.</param>
 /// <param name="Trees">Trees up to there.</param>
 /// <param name="Seconds">How long it took.</param>
 public sealed record Trial(string Target, int Number, BoosterSettings Settings, double Metric, int Trees, double Seconds);
@@ -40,8 +40,10 @@ public sealed class TrialLog
     /// <summary>A trial that was done before; null where it was not.</summary>
     public Trial? Find(string target, int number) => _trials.FirstOrDefault(t => t.Target == target && t.Number == number);
 
-    /// <summary>The best trial of a target, the first of equals.</summary>
-    public Trial Best(string target) => _trials.Where(t => t.Target == target).MinBy(t => t.Metric)!;
+    /// <summary>The best of the first trials of a target, the first of equals; null where none is done. What an earlier, longer search found is none of these.</summary>
+    /// <param name="target">The target.</param>
+    /// <param name="trials">How many trials there are.</param>
+    public Trial? Best(string target, int trials) => _trials.Where(t => t.Target == target && t.Number < trials).MinBy(t => (t.Metric, t.Number));
 
     /// <summary>Appends one.</summary>
     public void Add(Trial trial)

@@ -73,6 +73,8 @@ public sealed record FusionConfig
         foreach (Modality modality in Modalities)
             if (Widths.GetValueOrDefault(modality) < 1) throw new ArgumentException($"no embedding width given for modality {modality}");
         if (AtomTargets.Count > 0 && AtomWidth < 1) throw new ArgumentException($"contributions of atoms: got {string.Join(", ", Modalities)}, expected graph among them");
+        if (AtomTargets.Any(t => t < 0 || t >= Targets) || AtomTargets.Distinct().Count() != AtomTargets.Count)
+            throw new ArgumentException($"contributions of atoms: got the targets {string.Join(", ", AtomTargets)}, expected different ones from 0 to {Targets - 1}");
         if (Targets < 1) throw new ArgumentException($"number of targets: got {Targets}, expected at least 1");
     }
 }

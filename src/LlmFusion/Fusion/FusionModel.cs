@@ -26,7 +26,7 @@ public sealed record AtomTokens(Tensor States, Tensor Mask);
 /// T   = stack(e_1 .. e_M) + P        y = Linear(mean over M of LLM(inputs_embeds = T))
 /// </code>
 /// A molecule may lack modalities: their tokens are masked out of the attention and of the mean. To some targets a graph may add
-/// what its atoms contribute, y + sum over atoms of W_atom h_i: the language model's norms hide how large a molecule is, and some properties grow with it.
+/// what its atoms contribute, y + W_atom (sum over atoms of h_i) / 16: the language model's norms hide how large a molecule is, and some properties grow with it.
 /// </summary>
 public sealed class FusionModel : nn.Module
 {

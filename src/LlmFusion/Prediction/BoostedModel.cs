@@ -17,7 +17,7 @@ public sealed class BoostedModel : PredictiveModel
     /// <summary>What <see cref="BaselineEntry.Kind"/> says.</summary>
     public const string Kind = "xgboost";
 
-    private const string Trees = "trees";
+    internal const string Trees = "trees";
 
     private readonly IReadOnlyList<Booster> _boosters;
 
@@ -34,48 +34,51 @@ public sealed class BoostedModel : PredictiveModel
     {
         ModelManifest manifest = ReadManifest(folder);
         List<Booster> boosters = [];
+        BoostedModel? model = null;
         try
         {
             BaselineEntry entry = manifest.Baseline ?? throw new InvalidDataException("is no baseline");
             if (entry.Kind != Kind) throw new InvalidDataException($"baseline: got {entry.Kind}, expected {Kind}");
             if (entry.Targets.Count != manifest.Targets.Count) throw new InvalidDataException($"baseline: got trees for {entry.Targets.Count} targets, expected {manifest.Targets.Count}");
+            foreach (ModalityEntry modality in manifest.Modalities)
+                if (modality.Modality() is var kind && (kind == Modality.Graph || (kind.IsSequence && modality.Frozen is null))) throw new InvalidDataException($"modality {kind}: has no frozen encoder, without which a baseline cannot read it");
             sources ??= new ModelSources();
             sources.RequireKnown(manifest);
-            InputEncoder inputs = ModelInputs.Open(folder, manifest, sources);
+            TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)], [.. manifest.Targets.Select(t => t.Scaling)]);
+            model = new BoostedModel(ModelInputs.Open(folder, manifest, sources), scaler, boosters) { Manifest = manifest, Domains = LoadDomains(folder, manifest.Release) };
             foreach (BoostedTarget target in entry.Targets)
             {
                 string file = ModelFiles.Inside(folder, target.File);
                 ModelFiles.RequireSame(file, target.Sha256);
                 byte[] bytes = File.ReadAllBytes(file);
-                TreeFile.Check(bytes, file, FeatureRows.WidthOf(inputs));
+                TreeFile.Check(bytes, file, FeatureRows.WidthOf(model.Inputs));
                 boosters.Add(Booster.Load(bytes));
             }
 
-            TargetScaler scaler = new([.. manifest.Targets.Select(t => t.Mean)], [.. manifest.Targets.Select(t => t.Deviation)], [.. manifest.Targets.Select(t => t.Scaling)]);
-            return new BoostedModel(inputs, scaler, boosters) { Manifest = manifest, Domains = LoadDomains(folder, manifest.Release) };
+            return model;
         }
         catch (Exception e) when (e is BoostingException or InvalidDataException or ArgumentException or JsonException or IOException or UnauthorizedAccessException)
         {
-            foreach (Booster booster in boosters) booster.Dispose();
+            model?.Dispose();
             throw new ModelFolderException(folder, e.Message, e);
         }
     }
 
     /// <summary>Writes trees, encoders and last the manifest, each atomically.</summary>
     /// <param name="folder">An existing folder.</param>
-    /// <param name="targets">For each target its name, the settings of its trees, and the trial they are of.</param>
+    /// <param name="trials">For each target the trial whose settings its trees have.</param>
     /// <param name="complete">Makes the manifest from modality entries, the baseline's entry, and a hash of all trees.</param>
-    public ModelManifest Save(string folder, IReadOnlyList<(string Name, BoosterSettings Settings, int Trial)> targets, Func<IReadOnlyList<ModalityEntry>, BaselineEntry, string, ModelManifest> complete)
+    public ModelManifest Save(string folder, IReadOnlyList<Trial> trials, Func<IReadOnlyList<ModalityEntry>, BaselineEntry, string, ModelManifest> complete)
     {
         ModalityEntry[] entries = [.. Inputs.Representation.Modalities.Select(modality => ModelInputs.Save(Inputs, modality, folder) ?? throw new InvalidOperationException($"{modality} has no embedding"))];
         Directory.CreateDirectory(Path.Combine(folder, Trees));
         List<BoostedTarget> trees = [];
-        foreach ((int t, (string _, BoosterSettings settings, int trial)) in targets.Index())
+        foreach ((int t, Trial trial) in trials.Index())
         {
             string file = $"{Trees}/{t}.json", path = Path.Combine(folder, file), part = path + ".part";
             File.WriteAllBytes(part, _boosters[t].Save(json: true));
             File.Move(part, path, overwrite: true);
-            trees.Add(new BoostedTarget(file, ModelFiles.Sha256(path), _boosters[t].RoundsUsed, settings, trial));
+            trees.Add(new BoostedTarget(file, ModelFiles.Sha256(path), _boosters[t].RoundsUsed, trial.Settings, trial.Number));
         }
 
         string all = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(string.Concat(trees.Select(t => t.Sha256)))));

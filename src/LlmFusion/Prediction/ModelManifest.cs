@@ -61,7 +61,7 @@ public sealed record ModelManifest
     /// <summary>The targets to which contributions of the graph's atoms are added.</summary>
     public IReadOnlyList<string> AtomContributions { get; init; } = [];
 
-    /// <summary>sha256 of <c>model.safetensors</c>.</summary>
+    /// <summary>sha256 of <c>model.safetensors</c>; of a baseline over the hashes of its trees.</summary>
     public required string WeightsSha256 { get; init; }
 
     /// <summary>The properties predicted.</summary>
@@ -82,7 +82,7 @@ public sealed record ModelManifest
     /// <summary>What made it a model to hand on: float16 weights, intervals, domains; null for a model as it was trained.</summary>
     public ReleaseEntry? Release { get; init; }
 
-    /// <summary>The layout that a program must know to read this manifest rightly: 4 with float16 weights or graphs, 3 with adapters, trained pretrained encoders, or logarithms.</summary>
+    /// <summary>The layout that a program must know to read this manifest rightly: 4 with float16 weights, graphs or trees, 3 with adapters, trained pretrained encoders, or logarithms.</summary>
     internal int FormatNeeded() => Release is not null || Baseline is not null || Modalities.Any(m => m.Modality() == Modality.Graph) ? 4
         : Adapter is not null || Modalities.Any(m => m.Tuned is not null) || Targets.Any(t => t.Scaling == ScalingKind.Log) ? 3 : FirstFormat;
 

@@ -24,6 +24,8 @@ public sealed record RunFiles(string Command, string Manifest, string? Config, I
 /// <summary>The output folder of a run, for one run at a time.</summary>
 public sealed class RunFolder : IDisposable
 {
+    internal const string LockFile = "run.lock";
+
     private readonly RunFiles _files;
     private readonly FileStream _lock;
     private readonly bool _created, _overwrite;
@@ -91,10 +93,14 @@ public sealed class RunFolder : IDisposable
         if (_created && Directory.Exists(FullName) && !Directory.EnumerateFileSystemEntries(FullName).Any()) Directory.Delete(FullName);
     }
 
-    /// <summary>The kernel's lock, which no killed process can leave behind.</summary>
-    private static FileStream Lock(string path)
+    /// <summary>The kernel's lock on a folder, which no killed process can leave behind.</summary>
+    /// <param name="path">The folder; created where it is missing.</param>
+    /// <param name="name">Name of the file that is locked, which is removed with the lock.</param>
+    /// <exception cref="InvalidDataException">Another process has it.</exception>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    internal static FileStream Lock(string path, string name = LockFile)
     {
-        string file = Path.Combine(path, "run.lock");
+        string file = Path.Combine(path, name);
         try
         {
             Directory.CreateDirectory(path);
@@ -102,7 +108,7 @@ public sealed class RunFolder : IDisposable
         }
         catch (IOException e) when (File.Exists(file))
         {
-            throw new InvalidDataException($"{path}: another process trains in this folder; wait for it or stop it", e);
+            throw new InvalidDataException($"{path}: another process works in this folder ({name}); wait for it or stop it", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
 using LlmFusion.DataSets;
 using LlmFusion.Embedding;
 using LlmFusion.Modalities;
@@ -43,6 +46,27 @@ internal sealed record RunRows(RepresentationOptions Representation, IReadOnlyDi
     /// <exception cref="BadRowsException">Nothing is left of a molecule: its only text had no token.</exception>
     public Dictionary<string, SplitInputs> Encode(InputEncoder encoder, Action<TrainingEvent> observe, CancellationToken cancellation) =>
         Prepared.ToDictionary(p => p.Key, p => Encode(p.Key, p.Value, encoder, observe, cancellation));
+
+    /// <summary>What a resumed run must find unchanged: the split, what the network reads of it, its targets, the frozen encoders, and the model it began from.</summary>
+    /// <param name="splits">The data.</param>
+    /// <param name="encoder">What encodes it.</param>
+    /// <param name="initial">The model that the run begins from, or null.</param>
+    public string Sha256(DataSplits splits, InputEncoder encoder, InitialModel? initial = null)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string line in encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256).Concat(encoder.Tuned.Values.Select(t => t.Origin.FilesSha256)).Concat(encoder.Representation.Vectors.Values.Select(v => v.Sha256)).Prepend(splits.Sha256))
+            hash.AppendData(Encoding.UTF8.GetBytes(line + "\n"));
+        if (initial is not null) hash.AppendData(Encoding.UTF8.GetBytes(initial.Entry.WeightsSha256 + "\n"));
+        foreach (string part in new[] { Parts.Train, Parts.Valid })
+            foreach ((DataRow row, Representations read) in Prepared[part].Rows.Zip(Prepared[part].Representations))
+            {
+                hash.AppendData(MemoryMarshal.AsBytes<float>(row.Sample!.Targets));
+                if (read.Text is { } text) hash.AppendData(Encoding.UTF8.GetBytes(text + "\n"));
+                foreach (float[] numbers in read.Numbers.OrderBy(n => n.Key.Name, StringComparer.Ordinal).Select(n => n.Value)) hash.AppendData(MemoryMarshal.AsBytes<float>(numbers));
+            }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 
     private static RepresentationOptions RepresentationOf(RunConfig config, InitialModel? initial)
     {

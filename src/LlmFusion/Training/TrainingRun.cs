@@ -1,8 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
-using System.Text;
 using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
 using LlmFusion.Distributed;
@@ -112,7 +109,7 @@ public static class TrainingRun
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler, encoders.InitialEncoders(encoder.Tokenizers.Keys));
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
         if (initial is not null) notes.Add(initial.Give(model, splits.Targets, units));
-        string dataSha256 = DataHash(splits, encoder, data.Prepared, initial);
+        string dataSha256 = data.Sha256(splits, encoder, initial);
         model.Network.to(device); // first: what is moved may be another object, and state is resumed where its parameter lies
         using AdamW optimizer = new(Tuning.Apply(model.Network, config));
         using WeightAverage? average = config.EmaDecay > 0 ? new WeightAverage(optimizer.Groups.SelectMany(g => g.Parameters), config.EmaDecay) : null;
@@ -188,24 +185,6 @@ public static class TrainingRun
             logs?.Diverged(e);
             throw;
         }
-    }
-
-    /// <summary>What a resumed run must find unchanged: the split, what the network reads of it, its targets, the frozen encoders, and the model it began from.</summary>
-    private static string DataHash(DataSplits splits, InputEncoder encoder, IReadOnlyDictionary<string, PreparedRows> prepared, InitialModel? initial)
-    {
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string line in encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256).Concat(encoder.Tuned.Values.Select(t => t.Origin.FilesSha256)).Concat(encoder.Representation.Vectors.Values.Select(v => v.Sha256)).Prepend(splits.Sha256))
-            hash.AppendData(Encoding.UTF8.GetBytes(line + "\n"));
-        if (initial is not null) hash.AppendData(Encoding.UTF8.GetBytes(initial.Entry.WeightsSha256 + "\n"));
-        foreach (string part in new[] { Parts.Train, Parts.Valid })
-            foreach ((DataRow row, Representations read) in prepared[part].Rows.Zip(prepared[part].Representations))
-            {
-                hash.AppendData(MemoryMarshal.AsBytes<float>(row.Sample!.Targets));
-                if (read.Text is { } text) hash.AppendData(Encoding.UTF8.GetBytes(text + "\n"));
-                foreach (float[] numbers in read.Numbers.OrderBy(n => n.Key.Name, StringComparer.Ordinal).Select(n => n.Value)) hash.AppendData(MemoryMarshal.AsBytes<float>(numbers));
-            }
-
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private static Dictionary<string, int> Missing(IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<Modality> modalities) =>

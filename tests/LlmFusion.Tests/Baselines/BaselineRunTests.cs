@@ -32,7 +32,7 @@ public sealed class BaselineRunTests : IDisposable
             },
             Trials = 3,
             Threads = 1,
-            Search = new RandomSearch { Estimators = (40, 80), LearningRate = (0.2, 0.4), MinChildWeight = (0.5, 1), Gamma = (1e-6, 1e-5) },
+            Search = new RandomSearch { Estimators = new(40, 80), LearningRate = new(0.2, 0.4), MinChildWeight = new(0.5, 1), Gamma = new(1e-6, 1e-5) },
         };
     }
 
@@ -79,11 +79,26 @@ public sealed class BaselineRunTests : IDisposable
         Assert.Equal(whole.Select(t => (t.Target, t.Number, t.Metric, t.Trees)), before.Concat(after).Select(t => (t.Target, t.Number, t.Metric, t.Trees)));
         Assert.Equal(File.ReadAllBytes(_folder["whole/trees/1.json"]), File.ReadAllBytes(_folder["cut/trees/1.json"]));
 
+        Assert.Equal(whole.Select(t => (t.Target, t.Number)).Where(t => t.Number == 0).Count(), resumed.Manifest.Targets.Count);
         Assert.Contains("finished", Assert.Throws<InvalidDataException>(() => Run("cut", out _)).Message, StringComparison.Ordinal);
         // More trials of the same search keep those that are done; another search begins anew.
         BaselineRun.Run(_config with { Trials = 4 }, _folder["cut"], overwrite: true, e => { if (e is TrialDone { Trial: var t }) before.Add(t); }, TestContext.Current.CancellationToken);
         Assert.Equal([("y", 3), ("z", 3)], before.Skip(2).Select(t => (t.Target, t.Number)));
-        _ = resumed;
+        // A shorter search does not choose from what a longer one found.
+        TrainingSummary one = BaselineRun.Run(_config with { Trials = 1 }, _folder["cut"], overwrite: true, _ => { }, TestContext.Current.CancellationToken);
+        Assert.All(one.Manifest.Baseline!.Targets, t => Assert.Equal(0, t.Trial));
+        // Other ranges, or other values of the targets, are another search.
+        List<Trial> other = [];
+        void Note(TrainingEvent e)
+        {
+            if (e is TrialDone { Trial: var t }) other.Add(t);
+        }
+
+        BaselineRun.Run(_config with { Trials = 1, Search = _config.Search with { MaxDepth = new(2, 3) } }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken);
+        Assert.Equal(2, other.Count);
+        File.WriteAllText(_folder["train.csv"], File.ReadAllText(_folder["train.csv"]).Replace(",4.5,", ",4.75,", StringComparison.Ordinal));
+        BaselineRun.Run(_config with { Trials = 1, Search = _config.Search with { MaxDepth = new(2, 3) } }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken);
+        Assert.Equal(4, other.Count);
     }
 
     [Fact]
@@ -95,7 +110,14 @@ public sealed class BaselineRunTests : IDisposable
         Refused("trials: got 0", _config with { Trials = 0 });
         Directory.CreateDirectory(_folder["other"]);
         File.WriteAllText(_folder["other/thesis.tex"], "");
-        Assert.Contains("something else", Assert.Throws<InvalidDataException>(() => Run("other", out _)).Message, StringComparison.Ordinal);
+        Assert.Contains("holds thesis.tex", Assert.Throws<InvalidDataException>(() => Run("other", out _)).Message, StringComparison.Ordinal);
+        // One that was cut off before its first trial goes on; one in which another process works does not.
+        Directory.CreateDirectory(_folder["early"]);
+        File.WriteAllText(_folder["early/config.yaml"], "data: demo\n");
+        using (RunFolderLock(_folder["early"]))
+            Assert.Contains("another process", Assert.Throws<InvalidDataException>(() => Run("early", out _)).Message, StringComparison.Ordinal);
+        Run("early", out List<Trial> trials);
+        Assert.Equal(6, trials.Count);
 
         void Refused(string reason, BaselineConfig config) =>
             Assert.Contains(reason, Assert.Throws<ArgumentException>(() => BaselineRun.Run(config, _folder["refused"], false, _ => { }, TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
@@ -107,6 +129,15 @@ public sealed class BaselineRunTests : IDisposable
         Run("model", out _);
         File.AppendAllText(_folder["model/trees/0.json"], " ");
         Assert.Contains("sha256", Assert.Throws<ModelFolderException>(() => PredictiveModel.Load(_folder["model"])).Message, StringComparison.Ordinal);
+    }
+
+    private static FileStream RunFolderLock(string folder) => new(Path.Combine(folder, "run.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+
+    [Fact]
+    public void Values_that_no_metric_survives_are_told()
+    {
+        File.WriteAllText(_folder["valid.csv"], "smiles,y,z,x\nCCO,3e38,1,1\nCCCO,-3e38,1,1\n");
+        Assert.Contains("no setting gave a finite rmse", Assert.Throws<InvalidDataException>(() => BaselineRun.Run(_config with { Run = _config.Run with { TargetScaling = ScalingKind.None } }, _folder["inf"], false, _ => { }, TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
     }
 
     private TrainingSummary Run(string name, out List<Trial> trials)
