@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace LlmFusion.Transformers;
 
 /// <summary>
-/// Linear layers whose products are computed in bfloat16, for devices with units for that: inputs and weights are rounded for the
-/// product alone, so that weights, their gradients, and everything between the layers stay float32. The rest of what CUDA
+/// Linear layers computed in bfloat16, for devices with units for that: inputs, weights and bias are rounded, summed in float32, and the
+/// result, like the gradients on their way back, has bfloat16's eight bits of mantissa. Weights, optimiser, and everything between the layers stay float32. The rest of what CUDA
 /// multiplies (attention) may use TensorFloat-32 meanwhile.
 /// </summary>
 public static class BFloat16Products

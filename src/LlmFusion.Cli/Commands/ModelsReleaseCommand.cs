@@ -32,6 +32,7 @@ internal static class ModelsReleaseCommand
             string folder = parse.GetValue(output)!;
             if (EncoderRelease.IsEncoder(parse.GetValue(model)!))
             {
+                if (parse.GetResult(data) is not null || parse.GetResult(device) is { Implicit: false }) throw new UsageException("an encoder is rounded and nothing else: it takes neither --data nor --device");
                 EncoderRelease.Write(parse.GetValue(model)!, folder);
                 NoteSize(folder, screen);
                 return ExitCode.Done;

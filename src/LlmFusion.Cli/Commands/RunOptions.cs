@@ -20,7 +20,6 @@ internal sealed class RunOptions
     {
         _command = command;
         Add<string>("--data", "Built-in data set: demo, qm9 or chebi20; or several to learn together, as in qm9,chebi20", (c, v) => c with { Data = string.Join('+', v.Split(',', StringSplitOptions.TrimEntries)) });
-        AddPairs("--data-repeats", "With several data sets: how often the training rows of one are drawn in an epoch (else once), as in chebi20=2", "NAME=TIMES", (c, v) => c with { DataRepeats = v.ToDictionary(r => r.Key, r => WholeNumber("--data-repeats", r.Value)) });
         Add<bool>("--include-held-out", "With several data sets: train also on molecules that stand in the validation or test split of one of them", (c, v) => c with { ExcludeHeldOut = !v });
         Add<bool>("--templated-train-text", "Give training molecules of ChEBI-20 texts made by template, which are not the data set's captions", (c, v) => c with { TemplatedTrainText = v });
         Add<string>("--train", "Training file of a predefined split", (c, v) => c with { TrainFile = v });
@@ -53,6 +52,7 @@ internal sealed class RunOptions
     /// <summary>Adds those of the network and its training.</summary>
     public void AddNetwork()
     {
+        AddPairs("--data-repeats", "With several data sets: how often the training rows of one are drawn in an epoch (else once), as in chebi20=2", "NAME=TIMES", (c, v) => c with { DataRepeats = v.ToDictionary(r => r.Key, r => WholeNumber("--data-repeats", r.Value)) });
         Add<string>("--weight-column", "Column with a weight of each training and validation row, from 0 on (else all weigh the same)", (c, v) => c with { WeightColumn = v });
         Add<double>("--calibration-fraction", "Share of the validation split to leave alone, for prediction intervals (models release), for instance 0.5", (c, v) => c with { CalibrationFraction = v });
         Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });

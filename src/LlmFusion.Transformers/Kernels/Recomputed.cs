@@ -10,7 +10,7 @@ namespace LlmFusion.Transformers.Kernels;
 /// </summary>
 internal sealed class Recomputed : autograd.SingleTensorFunction<Recomputed>
 {
-    private const string Layer = "layer", Seed = "seed";
+    private const string Layer = "layer", Seed = "seed", Rounded = "rounded";
 
     /// <inheritdoc/>
     public override string Name => nameof(Recomputed);
@@ -32,6 +32,7 @@ internal sealed class Recomputed : autograd.SingleTensorFunction<Recomputed>
     {
         ctx.save_data(Layer, vars[0]);
         ctx.save_data(Seed, vars[1]);
+        ctx.save_data(Rounded, BFloat16Products.AreUsed); // on a GPU the backward pass has a thread of its own
         ctx.save_for_backward([.. vars.Skip(3).Select(v => (v as Tensor)!)]);
         return Run((Func<Tensor, Tensor?[], Tensor>)vars[0], (long)vars[1], (Tensor)vars[3], [.. vars.Skip(4).Select(v => v as Tensor)]);
     }
@@ -41,6 +42,7 @@ internal sealed class Recomputed : autograd.SingleTensorFunction<Recomputed>
     {
         using DisposeScope scope = NewDisposeScope();
         using IDisposable grad = enable_grad();
+        using IDisposable? rounded = (bool)ctx.get_data(Rounded) ? BFloat16Products.UseOnThisThread() : null;
         List<Tensor> saved = ctx.get_saved_variables();
         Tensor?[] constants = [.. saved.Skip(1).Select(t => t is null || t.IsInvalid ? null : t)];
         Tensor x = saved[0].detach().requires_grad_(true);

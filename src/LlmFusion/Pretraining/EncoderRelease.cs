@@ -16,7 +16,7 @@ public static class EncoderRelease
     /// <param name="folder">A folder that <c>pretrain</c> wrote.</param>
     /// <param name="output">A folder that does not exist yet, or is empty. It appears when it is whole.</param>
     /// <returns>The record, with the hash of the rounded weights.</returns>
-    /// <exception cref="InvalidDataException">The folder's record is damaged.</exception>
+    /// <exception cref="InvalidDataException">The folder's record is damaged, or it is a released encoder already.</exception>
     /// <exception cref="IOException">The output folder is not empty, or cannot be written.</exception>
     public static PretrainRecord Write(string folder, string output)
     {
@@ -24,6 +24,7 @@ public static class EncoderRelease
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new IOException($"{output}: is there already, expected a new or an empty folder");
         PretrainRecord record = Read(Path.Combine(folder, PretrainRecord.FileName));
+        if (record.RoundedFromSha256 is not null) throw new InvalidDataException($"{folder}: is a released encoder already, expected the output folder of pretrain");
         string part = output + ".part";
         if (Directory.Exists(part)) Directory.Delete(part, recursive: true);
         Directory.CreateDirectory(part);

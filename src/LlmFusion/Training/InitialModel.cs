@@ -89,10 +89,12 @@ internal sealed class InitialModel : IDisposable
 
         if (_model.Network.Graph is { Config: var graph } && stack.Contains(Modality.Graph))
         {
-            own = own with { GraphTokens = manifest.GraphTokens, AtomContributions = [.. config.AtomContributions.Union(manifest.AtomContributions.Intersect(config.Targets))], GraphWidth = graph.Width, GraphLayers = graph.Layers };
+            own = own with { GraphTokens = manifest.GraphTokens, AtomContributions = [.. config.AtomContributions.Union(manifest.AtomContributions.Intersect(config.Targets.Count > 0 ? config.Targets : config.DefaultTargets()))], GraphWidth = graph.Width, GraphLayers = graph.Layers };
             decided = decided.Concat(OfGraph);
         }
 
+        if (_model.Network.Fusion.Llm is MeanMlp { Config.Concatenated: > 0 } && !stack.SequenceEqual(Inputs.Representation.Modalities))
+            throw new ArgumentException($"modalities: got {string.Join(", ", stack)}, but {Entry.Name}, from which the run begins, concatenates {string.Join(", ", Inputs.Representation.Modalities)}; expected the same");
         JsonObject asked = ResumeRules.ToJson(config), has = ResumeRules.ToJson(own), byDefault = ResumeRules.ToJson(new RunConfig());
         foreach (string key in decided)
             if (!JsonNode.DeepEquals(asked[key], byDefault[key]) && !JsonNode.DeepEquals(asked[key], has[key]))
@@ -107,7 +109,8 @@ internal sealed class InitialModel : IDisposable
     public JsonObject BackboneConfig(int positions)
     {
         JsonObject json = _model.Network.Fusion.Llm.ConfigJson();
-        if (json["n_positions"] is { } places) json["n_positions"] = Math.Max(places.GetValue<int>(), positions);
+        foreach (string key in new[] { "n_positions", "max_position_embeddings" })
+            if (json[key] is { } places) json[key] = Math.Max(places.GetValue<int>(), positions);
         return json;
     }
 
@@ -180,8 +183,9 @@ internal sealed class InitialModel : IDisposable
         Dictionary<string, Tensor> to = model.Network.state_dict();
         double factor = entries[place].Deviation / scaler.Deviations[row];
         to[HeadWeight][row].copy_(from[HeadWeight][place] * factor);
-        if (_model.Manifest.AtomContributions.ToList().IndexOf(target) is >= 0 and int given)
-            to[AtomHead][model.Network.Fusion.Config.AtomTargets.ToList().IndexOf(row)].copy_(from[AtomHead][given] * factor);
+        // Without the graph there is no atom to contribute anything.
+        if (_model.Manifest.AtomContributions.ToList().IndexOf(target) is >= 0 and int given && model.Network.Fusion.Config.AtomTargets.ToList().IndexOf(row) is >= 0 and int own)
+            to[AtomHead][own].copy_(from[AtomHead][given] * factor);
         to[HeadBias][row].copy_(from[HeadBias][place] * factor + (entries[place].Mean - scaler.Means[row]) / scaler.Deviations[row]);
         return true;
     }

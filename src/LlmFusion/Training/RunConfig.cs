@@ -350,6 +350,9 @@ public sealed partial record RunConfig
         return defined;
     }
 
+    /// <summary>The targets where none are named: those that the named data sets have by default.</summary>
+    public IReadOnlyList<string> DefaultTargets() => [.. DataNames().SelectMany(name => Catalog.Find(name).DefaultTargets).Distinct()];
+
     /// <summary>The places of <see cref="AtomContributions"/> among the targets.</summary>
     /// <exception cref="ArgumentException">One is no target.</exception>
     public IReadOnlyList<int> PlacesOfContributions() =>

@@ -73,6 +73,7 @@ public sealed class PretrainRunTests : IDisposable
         }
 
         Assert.Throws<IOException>(() => EncoderRelease.Write(_folder["encoder"], _folder["released"]));
+        Assert.Contains("released encoder already", Assert.Throws<InvalidDataException>(() => EncoderRelease.Write(_folder["released"], _folder["twice"])).Message, StringComparison.Ordinal);
     }
 
     [Theory]

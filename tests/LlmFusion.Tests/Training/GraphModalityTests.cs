@@ -114,6 +114,25 @@ public sealed class GraphModalityTests : IDisposable
         }
     }
 
+    [Fact]
+    public void What_a_run_does_not_have_of_its_first_model_s_contributions_is_left_out()
+    {
+        RunConfig config = Config(["fingerprint", "graph"], GraphTokens.Pooled) with { Epochs = 1, EarlyStopping = 1 };
+        File.WriteAllText(_folder["two.csv"], "smiles,a,b\nCCO,0.5,1\nCCCO,0.7,2\nCCN,-0.3,1\nc1ccccc1,2.1,3\n");
+        RunConfig two = config with { TrainFile = _folder["two.csv"], ValidFile = _folder["two.csv"], Targets = ["a", "b"], AtomContributions = ["a"] };
+        string first = Run(two, "first");
+        // Without the graph nothing contributes; for another target a head of its own begins at zero.
+        Run(config with { InitModel = first, Modalities = ["fingerprint"] }, "no-graph");
+        using TrainedModel other = TrainedModel.Load(Run(two with { InitModel = first, Targets = ["b"], AtomContributions = ["b"], LearningRate = 1e-12 }, "other"));
+        using (no_grad()) Assert.Equal(0, other.Network.Fusion.get_parameter("atom_head.weight")!.abs().max().item<float>(), 1e-6);
+        // Named data with its default targets.
+        string demo = Run(new RunConfig { Data = "demo", TrainRows = 40, Modalities = ["graph"], Size = "tiny", Epochs = 1, AtomContributions = ["logp"] }, "demo");
+        using TrainedModel kept = TrainedModel.Load(Run(new RunConfig { Data = "demo", TrainRows = 40, InitModel = demo, Epochs = 1 }, "kept"));
+        Assert.Equal(["logp"], kept.Manifest!.AtomContributions);
+
+        string Run(RunConfig of, string name) => TrainingRun.Run(of, _folder[name], resume: false, _ => { }, TestContext.Current.CancellationToken).Folder;
+    }
+
     [Theory]
     [InlineData(FusionKind.MeanMlp, GraphTokens.Atoms, "mean_mlp")]
     [InlineData(FusionKind.ConcatMlp, GraphTokens.Pooled, "mean_mlp")]
@@ -126,6 +145,10 @@ public sealed class GraphModalityTests : IDisposable
         Assert.True(summary.Manifest.Metrics.Find("train", "a", Comparison.Model)!.Mse < 0.1 * summary.Manifest.Metrics.Find("train", "a", Comparison.Constant)!.Mse);
         using TrainedModel model = TrainedModel.Load(summary.Folder);
         Assert.Equal(form, (string?)model.Network.Fusion.Llm.ConfigJson()["model_type"]);
+        // With another modality: wider, or refused where it would stand in another's place.
+        RunConfig wider = Config(["smiles", "fingerprint", "graph"], GraphTokens.Pooled) with { GraphTokens = GraphTokens.Pooled, Fingerprint = new(), Size = "mini", MaximumTokens = 256, InitModel = summary.Folder, Epochs = 1 };
+        if (fusion is FusionKind.Llama or FusionKind.Granite) Assert.NotNull(TrainingRun.Run(wider, _folder["wider"], resume: false, _ => { }, TestContext.Current.CancellationToken));
+        if (fusion == FusionKind.ConcatMlp) Assert.Contains("concatenates", Assert.Throws<ArgumentException>(() => TrainingRun.Run(wider, _folder["wider"], resume: false, _ => { }, TestContext.Current.CancellationToken)).Message);
         // One of the two modalities alone.
         Predictor predictor = new(model, "cpu", modalities: [Modality.Graph]);
         Assert.NotNull(predictor.Predict(DataRow.OfSmiles(["CCO"]), TestContext.Current.CancellationToken).Single().Values);
