@@ -92,8 +92,8 @@ internal static class ReproduceCommand
     private static void Plan(StudyRun run, Screen screen)
     {
         DataTable table = new("cell", "done", "minutes") { Title = run.Study.Title };
-        foreach (StudyCell cell in run.Cells) table.Add(cell.Name, run.ResultOf(cell) is null ? "no" : "yes", run.MinutesOf(cell).ToString("F0", CultureInfo.InvariantCulture));
+        foreach (StudyCell cell in run.Cells) table.Add(cell.Name, run.ResultOf(cell) is null ? "no" : "yes", run.MinutesOf([cell]).ToString("F0", CultureInfo.InvariantCulture));
         screen.Table(table);
-        screen.Data(string.Create(CultureInfo.InvariantCulture, $"{run.Cells.Count(c => run.ResultOf(c) is null)} of {run.Cells.Count} cells are left, about {run.Cells.Where(c => run.ResultOf(c) is null).Sum(run.MinutesOf):F0} minutes on two cores."));
+        screen.Data(string.Create(CultureInfo.InvariantCulture, $"{run.Cells.Count(c => run.ResultOf(c) is null)} of {run.Cells.Count} cells are left, about {run.MinutesOf(run.Cells.Where(c => run.ResultOf(c) is null)):F0} minutes on two cores."));
     }
 }

@@ -12,10 +12,11 @@ public static class RidgeBaseline
 {
     /// <summary>Fits on training, chooses the penalty of each target on validation, measures on all splits.</summary>
     /// <param name="config">Data, targets, fingerprint.</param>
+    /// <param name="withoutTwins">Whether to measure also on the test molecules that do not stand in the data set's training split if stereochemistry is ignored.</param>
     /// <param name="observe">Receives progress.</param>
     /// <param name="cancellation">Stops between rows and between penalties.</param>
-    /// <returns>Metrics, also on the test molecules that do not stand in training if stereochemistry is ignored (null where there are no others); the data.</returns>
-    public static (Comparison Metrics, EvaluationReport? WithoutStereoTwins, DataEntry Data) Run(RunConfig config, Action<TrainingEvent> observe, CancellationToken cancellation)
+    /// <returns>Metrics; those without twins, or null; the data.</returns>
+    public static (Comparison Metrics, EvaluationReport? WithoutStereoTwins, DataEntry Data) Run(RunConfig config, bool withoutTwins, Action<TrainingEvent> observe, CancellationToken cancellation)
     {
         config = config with { Modalities = [Modality.Fingerprint.Name] };
         DataSplits splits = RunData.Open(config);
@@ -31,15 +32,13 @@ public static class RidgeBaseline
         }
 
         EvaluationReport? alone = null;
-        if (data.TryGetValue(Parts.Test, out PreparedRows? test) && test.Rows.Count > 0)
+        if (withoutTwins && data.TryGetValue(Parts.Test, out PreparedRows? test) && test.Rows.Count > 0)
         {
-            HashSet<DataRow> without = new(Evaluator.WithoutStereoTwins(test.Rows, splits.Train), ReferenceEqualityComparer.Instance);
+            // Of the whole training split, however much of it was trained on: the same molecules for every row of a table.
+            HashSet<DataRow> without = new(Evaluator.WithoutStereoTwins(test.Rows, RunData.Open(config with { TrainRows = null }).Train), ReferenceEqualityComparer.Instance);
             int[] kept = [.. Enumerable.Range(0, test.Rows.Count).Where(i => without.Contains(test.Rows[i]))];
-            if (kept.Length is > 0 && kept.Length < test.Rows.Count)
-            {
-                PreparedRows some = new([.. kept.Select(i => test.Rows[i])], [.. kept.Select(i => test.Representations[i])], []);
-                alone = new EvaluationReport(kept.Length, 0, Metrics.PerTarget(splits.Targets, Truth(some), ridge.Predict(Rows(some)), config.Seed));
-            }
+            PreparedRows some = new([.. kept.Select(i => test.Rows[i])], [.. kept.Select(i => test.Representations[i])], []);
+            alone = new EvaluationReport(kept.Length, 0, Metrics.PerTarget(splits.Targets, Truth(some), ridge.Predict(Rows(some)), config.Seed));
         }
 
         return (metrics, alone, new DataEntry(splits.Name, splits.Sha256, data[Parts.Train].Rows.Count, data[Parts.Valid].Rows.Count, splits.Test.Count));

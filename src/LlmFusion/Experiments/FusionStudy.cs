@@ -13,6 +13,7 @@ public static class FusionStudy
     {
         Name = "fusion",
         Title = "Does fusion help?",
+        Arguments = "fusion",
         Question = """
             HOMO, LUMO and their gap from each structural modality alone, from all without the graph, and from all: 10,000 molecules of QM9's training split (the same for all rows),
             each seen 15 times, with one set of settings for all rows. The encoders of SMILES and SELFIES begin as `llmfusion-smiles` and `llmfusion-selfies` and are trained along;

@@ -13,6 +13,7 @@ public static class PretrainingStudy
     {
         Name = "pretraining",
         Title = "Does pretraining help?",
+        Arguments = $"pretraining --control {control}",
         Question = """
             LogP and QED of ChEBI-20 and the gap of QM9 from SMILES alone, with 1,000 and with 10,000 training molecules. The encoder has one form, and one vocabulary except where its
             weights are random (that of the training molecules then): *random* weights, pretrained by *masked tokens* alone, and by masked tokens and RDKit's *descriptors* (`llmfusion-smiles`);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -7,6 +8,7 @@ using LlmFusion.Baselines;
 using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
 using LlmFusion.Prediction;
+using LlmFusion.Pretraining;
 using LlmFusion.Training;
 using LlmFusion.Transformers;
 
@@ -28,7 +30,11 @@ public enum StudyMetric
 /// <param name="Targets">The targets, a column each.</param>
 /// <param name="Metric">The error shown.</param>
 /// <param name="Apply">Gives a run the panel's data.</param>
-public sealed record StudyPanel(string Name, string Title, IReadOnlyList<string> Targets, StudyMetric Metric, Func<RunConfig, RunConfig> Apply);
+public sealed record StudyPanel(string Name, string Title, IReadOnlyList<string> Targets, StudyMetric Metric, Func<RunConfig, RunConfig> Apply)
+{
+    /// <summary>Whether the paper's numbers are of this data, so that ours can be compared with them.</summary>
+    public bool IsPapers { get; init; }
+}
 
 /// <summary>What a cell runs.</summary>
 public abstract record CellTask
@@ -116,6 +122,9 @@ public sealed record Study
     /// <summary>What is asked and how it is measured, in Markdown.</summary>
     public required string Question { get; init; }
 
+    /// <summary>The arguments of <c>reproduce</c> that make it.</summary>
+    public required string Arguments { get; init; }
+
     /// <summary>The groups of columns.</summary>
     public required IReadOnlyList<StudyPanel> Panels { get; init; }
 
@@ -153,20 +162,34 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
     public string Name { get; } = string.Create(CultureInfo.InvariantCulture, $"{Row.Name}.{Panel.Name}.seed{Seed}");
 
     /// <summary>What is run.</summary>
-    public CellTask Task { get; } = Row.Task.Changed(config => Panel.Apply(config) with { Targets = [.. Panel.Targets], Seed = Seed });
+    public CellTask Task { get; } = Row.Task.Changed(config => Panel.Apply(config) with { Targets = [.. Panel.Targets], Seed = Seed }) is var task && task is CellTask.Boosted boosted
+        ? boosted with { Config = boosted.Config with { Metric = Panel.Metric == StudyMetric.Mae ? "mae" : "rmse" } } // what the table shows chooses
+        : task;
 
-    /// <summary>What decides the result: the configuration, with the weights of local encoders in the place of their folders. A cell whose key has changed is run again.</summary>
+    /// <summary>To be raised where the program gives another result for the same configuration, and old cells must not stand beside new ones.</summary>
+    private const int Version = 1;
+
+    private static readonly ConcurrentDictionary<string, string> Hashes = new();
+
+    /// <summary>
+    /// What decides the result, as far as it is known before the data is read: the configuration, with the files of local encoders in the place of their
+    /// folders. A cell whose key has changed is run again. Named data is not compared; its hash stands in the result.
+    /// </summary>
     public string Key()
     {
         CellTask named = Task.Changed(config => config with { Encoders = config.Encoders.ToDictionary(e => e.Key, e => Named(e.Value)) });
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(named.GetType().Name + ToJson(named).ToJsonString())));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Version} {named.GetType().Name} {ToJson(named).ToJsonString()}")));
 
         static string Named(string text)
         {
             EncoderChoice choice = EncoderChoice.Parse(text);
             string folder = ShippedModels.ResolveEncoder(choice.Model);
-            return (Directory.Exists(folder) ? choice with { Model = CheckpointFiles.Sha256(folder) } : choice).ToString();
+            return (Directory.Exists(folder) ? choice with { Model = Hashes.GetOrAdd(folder, HashOf) } : choice).ToString();
         }
+
+        // Weights, configuration and tokenizer; not what a pretraining tells of itself.
+        static string HashOf(string folder) => CheckpointFiles.Sha256(folder) + "-" + Convert.ToHexStringLower(SHA256.HashData(
+            [.. Directory.GetFiles(folder).Where(f => Path.GetExtension(f) is ".json" or ".txt" && Path.GetFileName(f) != PretrainRecord.FileName).Order(StringComparer.Ordinal).SelectMany(File.ReadAllBytes)]));
     }
 
     /// <summary>The whole configuration of a task.</summary>

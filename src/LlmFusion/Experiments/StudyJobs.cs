@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
 
 namespace LlmFusion.Experiments;
 
@@ -8,11 +10,13 @@ namespace LlmFusion.Experiments;
 /// <param name="jobs">Processes at once.</param>
 /// <param name="start">The command that runs one cell and writes no report; its file name and arguments.</param>
 /// <param name="output">The study's folder, where each process's output is kept in <c>runs/CELL.log</c> until its cell is done.</param>
-public sealed class StudyJobs(StudyRun run, int jobs, Func<StudyCell, ProcessStartInfo> start, string output)
+public sealed partial class StudyJobs(StudyRun run, int jobs, Func<StudyCell, ProcessStartInfo> start, string output)
 {
+    private const int Terminate = 15; // SIGTERM
+
     /// <summary>Runs what is not done.</summary>
     /// <param name="observe">Receives what happens, one thing at a time.</param>
-    /// <param name="cancellation">Stops the processes as Ctrl-C does; their cells go on in the next call.</param>
+    /// <param name="cancellation">Stops the processes; their cells go on in the next call.</param>
     /// <returns>Whether all cells are done.</returns>
     /// <exception cref="InvalidOperationException">A process failed; the message names its log. Those that run end first, no other begins.</exception>
     public bool Run(Action<StudyEvent> observe, CancellationToken cancellation)
@@ -20,62 +24,65 @@ public sealed class StudyJobs(StudyRun run, int jobs, Func<StudyCell, ProcessSta
         StudyCell[] left = [.. run.Cells.Where(cell => run.ResultOf(cell) is null)];
         Directory.CreateDirectory(Path.Combine(output, "runs"));
         Lock one = new();
-        string? failure = null;
+        Exception? failure = null;
         int next = 0;
         Thread[] workers = [.. Enumerable.Range(0, Math.Min(jobs, left.Length)).Select(_ => new Thread(Work))];
         foreach (Thread worker in workers) worker.Start();
         foreach (Thread worker in workers) worker.Join();
-        if (failure is not null) throw new InvalidOperationException(failure);
+        if (failure is not null) ExceptionDispatchInfo.Throw(failure);
         return left.All(cell => run.ResultOf(cell) is not null);
 
         void Work()
         {
-            while (true)
+            try
             {
-                StudyCell cell;
-                lock (one)
+                while (Next() is { } cell)
                 {
-                    if (next >= left.Length || failure is not null || cancellation.IsCancellationRequested) return;
-                    cell = left[next++];
-                    observe(new StudyEvent.Begun(cell, next, left.Length, left.Skip(next - 1).Sum(run.MinutesOf) / jobs));
-                }
-
-                string log = Path.Combine(output, "runs", cell.Name + ".log");
-                int code = RunOne(cell, log, cancellation);
-                lock (one)
-                {
-                    if (cancellation.IsCancellationRequested) return;
-                    if (code == 0 && run.ResultOf(cell) is { } result)
+                    string log = Path.Combine(output, "runs", cell.Name + ".log");
+                    int code = RunOne(cell, log, cancellation);
+                    lock (one)
                     {
+                        if (cancellation.IsCancellationRequested) return;
+                        if (code != 0 || run.ResultOf(cell) is not { } result) throw new InvalidOperationException($"{cell.Name}: its process ended with code {code}; what it said is in {log}");
                         File.Delete(log);
                         observe(new StudyEvent.Done(cell, result));
                     }
-                    else
-                    {
-                        failure ??= $"{cell.Name}: its process ended with code {code}; what it said is in {log}";
-                    }
                 }
+            }
+            catch (Exception e)
+            {
+                // It is thrown again where the caller waits, when the other processes have ended.
+                lock (one) failure ??= e;
+            }
+        }
+
+        StudyCell? Next()
+        {
+            lock (one)
+            {
+                if (next >= left.Length || failure is not null || cancellation.IsCancellationRequested) return null;
+                StudyCell cell = left[next++];
+                observe(new StudyEvent.Begun(cell, next, left.Length, run.MinutesOf(left.Skip(next - 1)) / jobs));
+                return cell;
             }
         }
     }
 
     private int RunOne(StudyCell cell, string log, CancellationToken cancellation)
     {
-        ProcessStartInfo info = start(cell);
-        info.RedirectStandardError = info.RedirectStandardOutput = true;
-        info.Environment["OMP_NUM_THREADS"] = Math.Max(1, Environment.ProcessorCount / jobs).ToString(CultureInfo.InvariantCulture);
+        ProcessStartInfo asked = start(cell);
+        // In a session of its own: Ctrl-C in a terminal reaches this process alone, which passes it on once. Twice would end a run at once.
+        ProcessStartInfo info = new("setsid", [asked.FileName, .. asked.ArgumentList]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        int cores = Math.Max(1, Environment.ProcessorCount / jobs);
+        info.Environment["OMP_NUM_THREADS"] = cores.ToString(CultureInfo.InvariantCulture);
+        info.Environment["DOTNET_PROCESSOR_COUNT"] = cores.ToString("X", CultureInfo.InvariantCulture); // hexadecimal
         using StreamWriter file = new(log);
-        using Process process = Process.Start(info) ?? throw new InvalidOperationException($"{info.FileName} did not start");
+        using Process process = Process.Start(info) ?? throw new InvalidOperationException($"{asked.FileName} did not start");
         process.OutputDataReceived += (_, line) => Write(line.Data);
         process.ErrorDataReceived += (_, line) => Write(line.Data);
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
-        // The terminal sends Ctrl-C to all; SIGTERM reaches them where only this process was told.
-        using CancellationTokenRegistration stop = cancellation.Register(() =>
-        {
-            using Process? kill = Process.Start("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)]);
-            kill?.WaitForExit();
-        });
+        using CancellationTokenRegistration stop = cancellation.Register(() => _ = Signal(process.Id, Terminate));
         process.WaitForExit();
         return process.ExitCode;
 
@@ -85,4 +92,7 @@ public sealed class StudyJobs(StudyRun run, int jobs, Func<StudyCell, ProcessSta
                 if (line is not null) file.WriteLine(line);
         }
     }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Signal(int process, int signal);
 }

@@ -31,7 +31,7 @@ public static class StudyReport
         AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, figures, notes, output));
     }
 
-    private const string AloneTitle = "On the test molecules that do not stand in training if stereochemistry is ignored";
+    private const string AloneTitle = "On the test molecules that do not stand in the data set's training split if stereochemistry is ignored";
 
     private static string Markdown(Study study, StudyTable table, StudyTable? alone, string[] figures, string[] notes)
     {
@@ -132,7 +132,7 @@ public static class StudyReport
     private static IEnumerable<string> Notes(Study study, StudyCell[] cells, CellResult[] results, int seeds)
     {
         yield return string.Create(CultureInfo.InvariantCulture, $"Means over the seeds {string.Join(", ", results.Select(r => r.Seed).Distinct().Order())} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds. Bold: a row whose interval lies below those of all others.");
-        yield return string.Create(CultureInfo.InvariantCulture, $"{results.Length} runs, {results.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", results.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} threads" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", results.Select(r => r.Environment?.Program).OfType<string>().Distinct())}. Settings, hashes, curve and metrics of each are in `cells/`. Again: `./llmfusion reproduce {study.Name} --seeds {seeds} -o FOLDER`.");
+        yield return string.Create(CultureInfo.InvariantCulture, $"{results.Length} runs, {results.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", results.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} threads" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", results.Select(r => r.Environment?.Program).OfType<string>().Distinct())}. Settings, hashes, curve and metrics of each are in `cells/`. Again: `./llmfusion reproduce {study.Arguments} --seeds {seeds} -o FOLDER`.");
         HashSet<string> done = [.. results.Select(r => r.Cell)];
         string[] missing = [.. cells.Select(c => c.Name).Where(name => !done.Contains(name))];
         if (missing.Length > 0) yield return $"Not run yet: {missing.Length} of {cells.Length} cells ({string.Join(", ", missing.Take(12))}{(missing.Length > 12 ? ", .." : "")}).";

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmFusion.Baselines;
 using LlmFusion.DataSets;
+using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
 using LlmFusion.Prediction;
 using LlmFusion.Training;
@@ -59,11 +60,11 @@ public sealed class StudyRun
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public CellResult? ResultOf(StudyCell cell) => CellResult.Read(ResultPath(cell)) is { } result && result.Key == cell.Key() ? result : null;
 
-    /// <summary>About how long a cell takes: as long as it or another seed of it took, else as its row says.</summary>
-    public double MinutesOf(StudyCell cell)
+    /// <summary>About how long some cells take: as long as other seeds of theirs took, else as their rows say.</summary>
+    public double MinutesOf(IEnumerable<StudyCell> cells)
     {
-        CellResult[] known = [.. Study.Cells(Seeds).Where(c => c.Row == cell.Row && c.Panel == cell.Panel).Select(ResultOf).OfType<CellResult>()];
-        return known.Length > 0 ? known.Average(r => r.Seconds) / 60 : cell.Row.Minutes;
+        ILookup<(StudyRow, StudyPanel), double> known = Study.Cells(Seeds).Select(cell => (cell, Result: ResultOf(cell))).Where(c => c.Result is not null).ToLookup(c => (c.cell.Row, c.cell.Panel), c => c.Result!.Seconds / 60);
+        return cells.Sum(cell => known[(cell.Row, cell.Panel)].DefaultIfEmpty(cell.Row.Minutes).Average());
     }
 
     /// <summary>Runs what is not done.</summary>
@@ -77,7 +78,7 @@ public sealed class StudyRun
         foreach ((int i, StudyCell cell) in left.Index())
         {
             if (cancellation.IsCancellationRequested) return false;
-            observe(new StudyEvent.Begun(cell, i + 1, left.Length, left.Skip(i).Sum(MinutesOf)));
+            observe(new StudyEvent.Begun(cell, i + 1, left.Length, MinutesOf(left.Skip(i))));
             if (Run(cell, observe, cancellation) is not { } result) return false;
             observe(new StudyEvent.Done(cell, result));
         }
@@ -90,9 +91,10 @@ public sealed class StudyRun
     private CellResult? Run(StudyCell cell, Action<StudyEvent> observe, CancellationToken cancellation)
     {
         string folder = Path.Combine(_output, Runs, cell.Name), key = cell.Key(), keyFile = folder + "." + KeyFile;
-        bool begun = File.Exists(keyFile) && File.ReadAllText(keyFile) == key;
+        using FileStream held = RunFolder.Lock(Path.Combine(_output, Runs), cell.Name + ".lock");
+        // What another configuration left, and what was cut off before there was anything to go on from.
+        bool begun = File.Exists(keyFile) && File.ReadAllText(keyFile) == key && (new TrainingCheckpoint(folder).Exists || File.Exists(Path.Combine(folder, TrainingRun.ConfigFile)));
         if (!begun && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
-        Directory.CreateDirectory(Path.Combine(_output, Runs));
         AtomicFile.Write(keyFile, key);
         Stopwatch clock = Stopwatch.StartNew();
         Outcome outcome;
@@ -100,9 +102,9 @@ public sealed class StudyRun
         {
             outcome = cell.Task switch
             {
-                CellTask.Fusion task => Of(TrainingRun.Run(task.Config, folder, resume: Directory.Exists(folder), Tell, cancellation)),
+                CellTask.Fusion task => Of(TrainingRun.Run(task.Config with { KeepCheckpoints = true }, folder, resume: begun, Tell, cancellation)),
                 CellTask.Boosted task => Of(BaselineRun.Run(task.Config, folder, overwrite: true, Tell, cancellation)),
-                CellTask.Ridge task => RidgeBaseline.Run(task.Config, Tell, cancellation) is var fitted ? new Outcome(fitted.Metrics, fitted.WithoutStereoTwins, [], 0, 0, fitted.Data, RunEnvironment.Current(TorchSharp.torch.CPU)) : null!,
+                CellTask.Ridge task => OfRidge(RidgeBaseline.Run(task.Config, withoutTwins: HasTwins(cell), Tell, cancellation)),
                 _ => throw new InvalidOperationException($"{cell.Name}: an unknown task"),
             };
         }
@@ -134,6 +136,9 @@ public sealed class StudyRun
 
         void Tell(TrainingEvent happened) => observe(new StudyEvent.Within(happened));
 
+        Outcome OfRidge((Comparison Metrics, EvaluationReport? WithoutStereoTwins, DataEntry Data) fitted) =>
+            new(fitted.Metrics, fitted.WithoutStereoTwins, [], 0, 0, fitted.Data, RunEnvironment.Current(TorchSharp.torch.CPU));
+
         Outcome Of(TrainingSummary summary) => new(summary.Manifest.Metrics, TwinsOf(cell, folder, cancellation), [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
             summary.Manifest.Training.Seconds, summary.Manifest.Training.Parameters, summary.Manifest.Data, summary.Manifest.Environment);
     }
@@ -142,10 +147,13 @@ public sealed class StudyRun
     private sealed record Outcome(Comparison Metrics, EvaluationReport? WithoutStereoTwins, IReadOnlyList<CurvePoint> Curve, double Seconds, long Parameters, DataEntry Data, RunEnvironment? Environment);
 
     /// <summary>Only ChEBI-20's splits hold stereoisomers of each other's molecules.</summary>
+    private static bool HasTwins(StudyCell cell) => cell.Task.Run.Data == Chebi20;
+
     private static EvaluationReport? TwinsOf(StudyCell cell, string folder, CancellationToken cancellation)
     {
-        if (cell.Task.Run.Data != Chebi20) return null;
+        if (!HasTwins(cell)) return null;
         using PredictiveModel model = PredictiveModel.Load(folder);
-        return Evaluator.OnDataSet(new Predictor(model, cell.Task.Run.Device), Chebi20, Parts.Test, cancellation: cancellation).WithoutStereoTwins;
+        using EmbeddingStore? store = cell.Task.Run.Store && model.Inputs.Frozen.Count > 0 ? EmbeddingStore.Open() : null;
+        return Evaluator.OnDataSet(new Predictor(model, cell.Task.Run.Device, store: store), Chebi20, Parts.Test, cancellation: cancellation).WithoutStereoTwins;
     }
 }

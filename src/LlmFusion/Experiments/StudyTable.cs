@@ -91,8 +91,8 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
             return new StudyLine(row, [.. own.Select((value, c) => value is null ? null : new StudyEntry(value, values.All(other => other == own || other[c] is not { } its || its.Interval.Low > value.Interval.High)))],
                 [.. paper.Select(target => row.Paper.TryGetValue(target, out double given) ? (given, Above(target, given)) : ((double, double?)?)null)], cells.Average(c => c.Parameters), cells.Average(c => c.Seconds));
 
-            // Ours is that of the first panel with the target.
-            double? Above(string target, double given) => columns.Index().Where(c => c.Item.Target == target).Select(c => own[c.Index]).FirstOrDefault(v => v is not null) is { } ours ? (ours.Mean - given) / given : null;
+            // Only on the data that the paper's numbers are of.
+            double? Above(string target, double given) => columns.Index().Where(c => c.Item.Target == target && c.Item.Panel.IsPapers).Select(c => own[c.Index]).FirstOrDefault(v => v is not null) is { } ours ? (ours.Mean - given) / given : null;
         }
     }
 

@@ -21,7 +21,7 @@ public sealed class StudyTests : IDisposable
         string output = _folder["study"];
         StudyRun run = new(Small(epochs: 2), output, seeds: 2);
         Assert.Equal(4, run.Cells.Count);
-        Assert.Equal(4 * 0.1, run.Cells.Sum(run.MinutesOf), 1e-9);
+        Assert.Equal(4 * 0.1, run.MinutesOf(run.Cells), 1e-9);
         // The second cell is stopped within its run.
         Assert.False(run.Run(e => { if (e is StudyEvent.Begun { Number: 2 }) stop.Cancel(); Note(e); }, stop.Token));
         Assert.Equal(["mfp.demo.seed0", "gr.demo.seed0"], begun);
@@ -35,6 +35,19 @@ public sealed class StudyTests : IDisposable
         Assert.Equal(2, result.Curve.Count);
         Assert.NotNull(result.Metrics.Find("test", "logp", Comparison.Model)!.Intervals);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(output, "runs")));
+
+        // Cut where there is nothing to go on from yet, and where all is done but the result.
+        File.Delete(run.ResultPath(run.Cells[0]));
+        Directory.CreateDirectory(Path.Combine(output, "runs", run.Cells[0].Name));
+        File.WriteAllText(Path.Combine(output, "runs", run.Cells[0].Name + ".cell.key"), run.Cells[0].Key());
+        Assert.True(run.Run(_ => { }, TestContext.Current.CancellationToken));
+        File.Delete(run.ResultPath(run.Cells[0]));
+        TrainingRun.Run(run.Cells[0].Task.Run with { KeepCheckpoints = true }, Path.Combine(output, "runs", run.Cells[0].Name), resume: false, _ => { }, TestContext.Current.CancellationToken);
+        File.WriteAllText(Path.Combine(output, "runs", run.Cells[0].Name + ".cell.key"), run.Cells[0].Key());
+        int steps = 0;
+        Assert.True(run.Run(e => steps += e is StudyEvent.Within { Of: StepDone } ? 1 : 0, TestContext.Current.CancellationToken));
+        Assert.Equal(0, steps);
+        Assert.Equal(2, run.ResultOf(run.Cells[0])!.Curve.Count);
 
         // Other settings: of this row alone nothing is known any more.
         StudyRun changed = new(Small(epochs: 3), output, seeds: 2);
@@ -85,7 +98,8 @@ public sealed class StudyTests : IDisposable
         StudyReport.Write(run, output, seeds: 1);
         string report = File.ReadAllText(Path.Combine(output, StudyReport.FileName));
         Assert.Contains("| UM |", report, StringComparison.Ordinal);
-        Assert.Contains("paper", report, StringComparison.Ordinal);
+        Assert.Contains("ours -", report, StringComparison.Ordinal);
+        Assert.Equal("mae", Assert.IsType<CellTask.Boosted>(run.Cells[0].Task).Config.Metric);
     }
 
     [Fact]
@@ -102,6 +116,14 @@ public sealed class StudyTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(there, "runs")));
 
         File.Delete(run.ResultPath(run.Cells[0]));
+        // Told to stop, a process is told once, and its cell is left.
+        using CancellationTokenSource stop = new();
+        Assert.False(new StudyJobs(run, 1, cell => new("bash", ["-c", $"trap 'echo told >> {there}/told; exit 0' TERM; echo up > {there}/up; sleep 60 > /dev/null 2>&1 & wait"]), there).Run(e => _ = Task.Run(() =>
+        {
+            while (!File.Exists(Path.Combine(there, "up"))) Thread.Sleep(10);
+            stop.Cancel();
+        }), stop.Token));
+        Assert.Equal(["told"], File.ReadAllLines(Path.Combine(there, "told")));
         string message = Assert.Throws<InvalidOperationException>(() => new StudyJobs(run, 2, _ => new("bash", ["-c", "echo out of luck; exit 7"]), there).Run(_ => { }, TestContext.Current.CancellationToken)).Message;
         Assert.Contains("code 7", message, StringComparison.Ordinal);
         Assert.Contains("out of luck", File.ReadAllText(Path.Combine(there, "runs", run.Cells[0].Name + ".log")), StringComparison.Ordinal);
@@ -128,8 +150,9 @@ public sealed class StudyTests : IDisposable
         {
             Name = "small",
             Title = "Small",
+            Arguments = "small",
             Question = "Is it run?",
-            Panels = [new("demo", "Demo", ["logp"], StudyMetric.Mae, c => c with { Data = "demo", TrainRows = 100 })],
+            Panels = [new("demo", "Demo", ["logp"], StudyMetric.Mae, c => c with { Data = "demo", TrainRows = 100 }) { IsPapers = true }],
             Rows =
             [
                 new("mfp", "MFP", "one", new CellTask.Fusion(config with { Modalities = ["fingerprint"], Epochs = epochs }), 0.1),
