@@ -38,7 +38,7 @@ internal static class DataCommand
 
     private static Command Info()
     {
-        Argument<string> name = new("NAME") { Description = "demo, qm9 or chebi20" };
+        Argument<string> name = new("NAME") { Description = "demo, qm9, chebi20 or chebi20-captioned" };
         name.Validators.Add(result => OptionValues.CheckDataSet("data set", result, result.GetValueOrDefault<string>()));
         Option<bool> json = Json();
         Command command = new("info", "Show a named data set's licence, targets and files, and how to get them") { name, json };

@@ -13,7 +13,7 @@ internal static class EvaluateCommand
     public static Command Create()
     {
         Argument<string?> input = new("FILE") { Arity = ArgumentArity.ZeroOrOne, Description = "Table with SMILES and targets of the model" };
-        Option<string?> data = new("--data") { Description = "Built-in data set instead of a file: demo, qm9 or chebi20" };
+        Option<string?> data = new("--data") { Description = "Built-in data set instead of a file: demo, qm9, chebi20 or chebi20-captioned" };
         Option<string> part = new("--split") { Description = "Split of the built-in data set: train, valid or test", DefaultValueFactory = _ => Parts.Test };
         Option<bool> noTwins = new("--without-stereo-twins") { Description = "Leave out molecules that stand in the data set's training split if stereochemistry is ignored" };
         Option<string?> smilesColumn = new("--smiles-column") { Description = "SMILES column (else the one named smiles)" };

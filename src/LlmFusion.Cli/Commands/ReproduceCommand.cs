@@ -83,7 +83,7 @@ internal static class ReproduceCommand
             case StudyEvent.Done d:
                 view.Dispose();
                 report();
-                screen.Note(string.Join(", ", d.Result.Metrics.Rows.Where(r => r.Split == Parts.Test && r.Predictor == d.Result.Predictor)
+                screen.Note($"{d.Cell.Name}: " + string.Join(", ", d.Result.Metrics.Rows.Where(r => r.Split == Parts.Test && r.Predictor == d.Result.Predictor)
                     .Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Target}: MAE {r.Metrics.Mae:G3}, MSE {r.Metrics.Mse:G3}"))));
                 break;
         }

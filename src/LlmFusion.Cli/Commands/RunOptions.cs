@@ -19,7 +19,7 @@ internal sealed class RunOptions
     public RunOptions(Command command)
     {
         _command = command;
-        Add<string>("--data", "Built-in data set: demo, qm9 or chebi20; or several to learn together, as in qm9,chebi20", (c, v) => c with { Data = string.Join('+', v.Split(',', StringSplitOptions.TrimEntries)) });
+        Add<string>("--data", "Built-in data set: demo, qm9, chebi20 or chebi20-captioned; or several to learn together, as in qm9,chebi20", (c, v) => c with { Data = string.Join('+', v.Split(',', StringSplitOptions.TrimEntries)) });
         Add<bool>("--include-held-out", "With several data sets: train also on molecules that stand in the validation or test split of one of them", (c, v) => c with { ExcludeHeldOut = !v });
         Add<bool>("--templated-train-text", "Give training molecules of ChEBI-20 texts made by template, which are not the data set's captions", (c, v) => c with { TemplatedTrainText = v });
         Add<string>("--train", "Training file of a predefined split", (c, v) => c with { TrainFile = v });

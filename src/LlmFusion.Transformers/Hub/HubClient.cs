@@ -17,8 +17,8 @@ internal sealed record RemoteFile(string Name, string ETag, long? Bytes);
 /// </summary>
 /// <param name="options">Endpoint, time-outs, tries.</param>
 /// <param name="retrying">Told why something is tried again.</param>
-/// <param name="beforeCommit">What stands between a repository and a commit in the address of a file.</param>
-internal sealed class HubClient(HubOptions options, Action<string> retrying, string beforeCommit = "resolve/") : IDisposable
+/// <param name="isHub">Whether the endpoint is a model hub; else it serves files as GitHub does, and nothing is said of tokens and terms.</param>
+internal sealed class HubClient(HubOptions options, Action<string> retrying, bool isHub = true) : IDisposable
 {
     private const int MostRedirects = 10;
 
@@ -96,7 +96,7 @@ internal sealed class HubClient(HubOptions options, Action<string> retrying, str
     private static string Seconds(TimeSpan span) => Math.Ceiling(span.TotalSeconds).ToString("F0", CultureInfo.InvariantCulture);
 
     private Uri FileAddress(string id, string commit, string file) =>
-        new(endpoint, $"{id}/{beforeCommit}{commit}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
+        new(endpoint, $"{id}/{(isHub ? "resolve/" : "")}{commit}/{string.Join('/', file.Split('/').Select(Uri.EscapeDataString))}");
 
     /// <summary>Asks, follows redirects, and tries again what may pass.</summary>
     /// <param name="method">GET or HEAD.</param>
@@ -128,7 +128,7 @@ internal sealed class HubClient(HubOptions options, Action<string> retrying, str
                     {
                         if (asked > options.LongestWait)
                         {
-                            string more = options.Token is null ? ", or set HF_TOKEN, which allows more requests" : "";
+                            string more = isHub && options.Token is null ? ", or set HF_TOKEN, which allows more requests" : "";
                             throw new HubException($"{id}: {reason} and asks to wait {Seconds(asked)} s; try again then{more}") { HubIsDown = true };
                         }
                         delay = asked;
@@ -243,6 +243,8 @@ internal sealed class HubClient(HubOptions options, Action<string> retrying, str
 
     private HubException Refusal(Answer answer, string id, string revision, string? file)
     {
+        if (!isHub)
+            return new HubException($"{id}: {answer.Address.GetLeftPart(UriPartial.Path)} answered {(int)answer.Status} {answer.Reason}, expected {file} of commit {revision}");
         string page = $"{options.Endpoint}/{id}", status = ((int)answer.Status).ToString(CultureInfo.InvariantCulture);
         string said = answer.Header("X-Error-Message") is { } message ? $" (\"{RepositoryId.Shown(message)}\")" : "";
         string code = answer.Header("X-Error-Code") ?? "";

@@ -27,8 +27,9 @@ public static class PinnedFiles
     public static IReadOnlyList<string> Get(string repository, string commit, IReadOnlyList<PinnedFile> files, string folder, Action<HubProgress> progress, CancellationToken stop, HubOptions? options = null)
     {
         options = (options ?? new HubOptions { Cache = folder, Endpoint = DefaultEndpoint }) with { Cache = folder, Token = null };
+        if (!Uri.TryCreate(options.Endpoint, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https")) throw new HubException($"endpoint: got {options.Endpoint}, expected an address such as {DefaultEndpoint}");
         HubCache cache = new(folder);
-        using HubClient client = new(options, reason => progress(new HubProgress(HubStage.Retrying, repository, Reason: reason)), beforeCommit: "");
+        using HubClient client = new(options, reason => progress(new HubProgress(HubStage.Retrying, repository, Reason: reason)), isHub: false);
         FileDownload download = new(client, cache, options, repository, commit);
         foreach (PinnedFile file in files)
         {

@@ -28,7 +28,7 @@ public static class BaselineRun
     /// <summary>Name of the file of trials in a model folder.</summary>
     public const string TrialsFile = "trials.jsonl";
 
-    private static readonly string[] Own = [TrialsFile, TrainingRun.ConfigFile, PredictiveModel.ManifestFile, BoostedModel.Trees, "encoders", "README.md", RunFolder.LockFile];
+    private static readonly string[] Own = [TrialsFile, TrainingRun.ConfigFile, PredictiveModel.ManifestFile, BoostedModel.Trees, "encoders", "README.md", FolderLock.FileName];
 
     /// <summary>Runs search and final fit, and writes the model folder.</summary>
     /// <param name="config">What to do.</param>
@@ -107,7 +107,7 @@ public static class BaselineRun
             throw new InvalidDataException($"{output}: holds {other}, which is no part of a baseline; give another folder with -o");
         string manifest = Path.Combine(output, PredictiveModel.ManifestFile);
         if (File.Exists(manifest) && !overwrite) throw new InvalidDataException($"{output}: holds a finished baseline; give another folder with -o, or --overwrite");
-        FileStream held = RunFolder.Lock(output);
+        FileStream held = FolderLock.Take(output);
         File.Delete(manifest);
         return held;
     }

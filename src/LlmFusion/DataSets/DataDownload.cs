@@ -44,6 +44,7 @@ public static class DataDownload
     /// <returns>The data set as it is then.</returns>
     /// <exception cref="ArgumentException">It is built in.</exception>
     /// <exception cref="HubException">The bytes do not come, or are not those that were pinned.</exception>
+    /// <exception cref="InvalidDataException">A file has other columns or rows than expected, or another process downloads into the folder.</exception>
     public static DataSetState Run(string name, Action<HubProgress> progress, Action<DataRowsDone> converting, CancellationToken stop, string? folder = null, HubOptions? options = null,
         IReadOnlyDictionary<string, PublishedData>? sources = null)
     {
@@ -55,16 +56,18 @@ public static class DataDownload
         string target = Path.Combine(folder, entry.FolderName), unfinished = Path.Combine(target, Unfinished);
         Directory.CreateDirectory(unfinished);
         string[] parts = [.. source.Files.Keys];
+        using FileStream held = FolderLock.Take(target, ".download.lock");
         IReadOnlyList<string> paths = PinnedFiles.Get(source.Repository, source.Commit, [.. source.Files.Values], unfinished, progress, stop, options);
         foreach ((string part, string path) in parts.Zip(paths))
         {
+            string published = $"{source.Repository}/{source.Files[part].Path}";
             void Tell(long rows)
             {
                 if (rows % 1000 == 0) converting(new DataRowsDone(part, rows));
             }
 
-            if (entry.FolderName == "qm9") Qm9(path, Path.Combine(target, part + ".csv.gz"), Tell, stop);
-            else Chebi20(path, Path.Combine(target, part + ".tsv.gz"), Tell, stop);
+            if (entry.FolderName == "qm9") Qm9(path, published, Path.Combine(target, part + ".csv.gz"), Tell, stop);
+            else Chebi20(path, published, Path.Combine(target, part + ".tsv.gz"), Tell, stop);
         }
 
         Directory.Delete(unfinished, recursive: true);
@@ -72,17 +75,17 @@ public static class DataDownload
     }
 
     /// <summary>MoleculeNet's columns to ours; <c>gdb_17</c> is the identifier 17.</summary>
-    private static void Qm9(string from, string to, Action<long> progress, CancellationToken stop)
+    private static void Qm9(string from, string name, string to, Action<long> progress, CancellationToken stop)
     {
         using StreamReader reader = TextFile.Open(from);
         string[] header = Fields(reader.ReadLine() ?? "", ',');
-        int[] places = [.. QmColumns.Select(column => Place(header, column == "gdb_id" ? "mol_id" : column, from))];
+        int[] places = [.. QmColumns.Select(column => Place(header, column == "gdb_id" ? "mol_id" : column, name))];
         using TableWriter writer = TableWriter.Open(to, QmColumns);
         while (reader.ReadLine() is { } line)
         {
             stop.ThrowIfCancellationRequested();
             string[] fields = Fields(line, ',');
-            if (fields.Length != header.Length) throw new InvalidDataException($"{from}, row {writer.Rows + 1}: {fields.Length} fields, expected {header.Length}");
+            if (fields.Length != header.Length) throw new InvalidDataException($"{name}, row {writer.Rows + 1}: {fields.Length} fields, expected {header.Length}");
             writer.Write([.. places.Select((place, c) => (object?)(QmColumns[c] == "gdb_id" ? fields[place].Replace("gdb_", "", StringComparison.Ordinal) : fields[place]))]);
             progress(writer.Rows);
         }
@@ -91,23 +94,24 @@ public static class DataDownload
     }
 
     /// <summary>Doubled backslashes in a SMILES are single ones; LogP and QED are computed by RDKit.</summary>
-    private static void Chebi20(string from, string to, Action<long> progress, CancellationToken stop)
+    private static void Chebi20(string from, string name, string to, Action<long> progress, CancellationToken stop)
     {
         using StreamReader reader = TextFile.Open(from);
         string[] header = Fields(reader.ReadLine() ?? "", '\t');
-        int[] places = [.. ChebiColumns[..3].Select(column => Place(header, column, from))];
+        int[] places = [.. ChebiColumns[..3].Select(column => Place(header, column, name))];
         using TableWriter writer = TableWriter.Open(to, ChebiColumns);
-        foreach (object?[] row in MoleculeBatch.Select(Lines(reader), line =>
+        foreach (object?[] fieldsOfRow in MoleculeBatch.Select(Lines(reader).Index(), numbered =>
         {
+            (int row, string line) = numbered;
             string[] fields = Fields(line, '\t');
-            if (fields.Length != header.Length) throw new InvalidDataException($"{from}: a row of {fields.Length} fields, expected {header.Length}: {line[..Math.Min(60, line.Length)]}");
+            if (fields.Length != header.Length) throw new InvalidDataException($"{name}, row {row + 1}: {fields.Length} fields, expected {header.Length}");
             string smiles = fields[places[1]].Replace(@"\\", @"\", StringComparison.Ordinal);
             // A molecule that RDKit does not know keeps its place, without values.
             if (!Molecule.TryParse(smiles, out Molecule? molecule, out _)) return new object?[] { fields[places[0]], smiles, fields[places[2]], null, null };
             using (molecule) return [fields[places[0]], smiles, fields[places[2]], Six(molecule.LogP), Six(molecule.Qed)];
         }, ct: stop))
         {
-            writer.Write(row);
+            writer.Write(fieldsOfRow);
             progress(writer.Rows);
         }
 

@@ -91,7 +91,7 @@ public sealed class StudyRun
     private CellResult? Run(StudyCell cell, Action<StudyEvent> observe, CancellationToken cancellation)
     {
         string folder = Path.Combine(_output, Runs, cell.Name), key = cell.Key(), keyFile = folder + "." + KeyFile;
-        using FileStream held = RunFolder.Lock(Path.Combine(_output, Runs), cell.Name + ".lock");
+        using FileStream held = FolderLock.Take(Path.Combine(_output, Runs), cell.Name + ".lock");
         // What another configuration left, and what was cut off before there was anything to go on from.
         bool begun = File.Exists(keyFile) && File.ReadAllText(keyFile) == key && (new TrainingCheckpoint(folder).Exists || File.Exists(Path.Combine(folder, TrainingRun.ConfigFile)));
         if (!begun && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);

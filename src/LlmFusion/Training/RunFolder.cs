@@ -24,8 +24,6 @@ public sealed record RunFiles(string Command, string Manifest, string? Config, I
 /// <summary>The output folder of a run, for one run at a time.</summary>
 public sealed class RunFolder : IDisposable
 {
-    internal const string LockFile = "run.lock";
-
     private readonly RunFiles _files;
     private readonly FileStream _lock;
     private readonly bool _created, _overwrite;
@@ -63,7 +61,7 @@ public sealed class RunFolder : IDisposable
         if (!resume && !overwrite && (finished || checkpoint.Exists))
             throw new InvalidDataException($"{path}: already holds a {(finished ? "model" : "run")}; give another folder{(checkpoint.Exists ? ", --resume to go on with it" : "")}, or --overwrite to replace it");
 
-        FileStream held = Lock(path);
+        FileStream held = FolderLock.Take(path);
         if (resume)
         {
             checkpoint.RemoveUnfinished();
@@ -91,28 +89,5 @@ public sealed class RunFolder : IDisposable
     {
         _lock.Dispose();
         if (_created && Directory.Exists(FullName) && !Directory.EnumerateFileSystemEntries(FullName).Any()) Directory.Delete(FullName);
-    }
-
-    /// <summary>The kernel's lock on a folder, which no killed process can leave behind.</summary>
-    /// <param name="path">The folder; created where it is missing.</param>
-    /// <param name="name">Name of the file that is locked, which is removed with the lock.</param>
-    /// <exception cref="InvalidDataException">Another process has it.</exception>
-    /// <exception cref="IOException">The folder cannot be written.</exception>
-    internal static FileStream Lock(string path, string name = LockFile)
-    {
-        string file = Path.Combine(path, name);
-        try
-        {
-            Directory.CreateDirectory(path);
-            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
-        }
-        catch (IOException e) when (File.Exists(file))
-        {
-            throw new InvalidDataException($"{path}: another process works in this folder ({name}); wait for it or stop it", e);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new IOException($"{path}: cannot be written ({e.Message}); expected a folder to write the model to", e);
-        }
     }
 }

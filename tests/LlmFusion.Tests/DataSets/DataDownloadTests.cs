@@ -72,6 +72,21 @@ public sealed class DataDownloadTests : IDisposable
         Assert.Contains("built in", Assert.Throws<ArgumentException>(() => DataDownload.Run("demo", _ => { }, _ => { }, TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void What_the_server_does_not_have_and_an_address_that_is_none_are_told_plainly()
+    {
+        Serve("chebi20", Molecules, Molecules, Molecules);
+        _files.Clear();
+        string message = Assert.Throws<HubException>(() => Run("chebi20")).Message;
+        Assert.Contains("answered 404", message, StringComparison.Ordinal);
+        Assert.Contains("chebi20/train.csv", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("HF_", message, StringComparison.Ordinal);
+        Assert.Contains("endpoint: got nowhere", Assert.Throws<HubException>(() =>
+            DataDownload.Run("qm9", _ => { }, _ => { }, TestContext.Current.CancellationToken, _folder["data"], new HubOptions { Cache = "", Endpoint = "nowhere" })).Message, StringComparison.Ordinal);
+        Serve("chebi20", "CID\tSMILES\tdescription\n1\tC\n", Molecules, Molecules);
+        Assert.Contains("some/where/chebi20/train.csv, row 1: 2 fields, expected 3", Assert.Throws<InvalidDataException>(() => Run("chebi20")).Message, StringComparison.Ordinal);
+    }
+
     private PublishedData? _source;
 
     private void Serve(string name, string train, string valid, string test)
