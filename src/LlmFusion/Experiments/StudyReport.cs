@@ -71,7 +71,7 @@ public static class StudyReport
         if (table.Lines.Count > 0) Table(table, "Errors on the test split");
         if (alone is not null) Table(alone, AloneTitle);
         html.Append("<section><h2>Figures</h2>\n<div class=\"figures\">\n");
-        foreach ((int i, string figure) in figures.Index()) html.Append($"<figure>{HtmlPage.Inline(File.ReadAllText(Path.Combine(output, figure + ".svg")), $"f{i}-")}</figure>\n");
+        foreach ((int i, string figure) in figures.Index()) html.Append($"<figure class=\"wide\">{HtmlPage.Inline(File.ReadAllText(Path.Combine(output, figure + ".svg")), $"f{i}-")}</figure>\n");
         html.Append("</div></section>\n<section><h2>How it was measured</h2>\n");
         foreach (string note in notes) html.Append($"<p>{HtmlPage.Text(note).Replace("`", "", StringComparison.Ordinal)}</p>\n");
         html.Append("</section>\n");
