@@ -9,8 +9,8 @@ if [[ $# -ne 1 || $1 == -* ]]; then
 models/retrain-llmfusion-mini.sh FOLDER
 
 Trains llmfusion-smiles, llmfusion-selfies, llmfusion-text and llmfusion-mini into FOLDER, from QM9 and ChEBI-20 in the data folder:
-about four hours on two cores. What is done is not done again, and what was cut off goes on: start it again with the same FOLDER.
-Products are computed in bfloat16 where the processor has units for that (AVX512-BF16), as for the models of the repository;
+about three hours on two cores. What is done is not done again, and what was cut off goes on: start it again with the same FOLDER.
+Products are computed in bfloat16 where the processor has units for that (AVX512-BF16), as for the models of the repository except their first leg;
 elsewhere it takes longer (docs/results/bfloat16), and the models differ in their last digits as seeds do.
 HELP
     [[ ${1-} == --help || ${1-} == -h ]]
