@@ -58,6 +58,7 @@ internal sealed class RunOptions
         Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
         Add<string>("--init", "Trained model to begin from, a folder or llmfusion-mini: its architecture and weights; or the weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)",
             (c, v) => v switch { "pretrained" => c with { Init = InitKind.Pretrained }, "random" => c with { Init = InitKind.Random }, _ => c with { InitModel = v } });
+        Add<bool>("--freeze-encoders", "With --init of a model: leave its encoders of smiles, selfies and text as they are; their embeddings are computed once, so that many epochs are cheap", (c, v) => c with { FreezeEncoders = v });
         Add<string>("--fusion", "What fuses: language-model (--backbone, else a new GPT-2 of --size), llama or granite (new, of the same size), or to compare with, an MLP with as many weights on the modality tokens' mean or concatenation: mean-mlp, concat-mlp", (c, v) => c with { Fusion = Choice(v, ("language-model", FusionKind.LanguageModel), ("mean-mlp", FusionKind.MeanMlp), ("llama", FusionKind.Llama), ("granite", FusionKind.Granite), ("concat-mlp", FusionKind.ConcatMlp)) });
         AddList("--atom-contributions", "Targets to which what the graph's atoms contribute is added: those that grow with the molecule, as in logp", (c, v) => c with { AtomContributions = [.. v] });
         Add<string>("--graph-tokens", "What the language model reads of the graph: pooled (one token) or atoms (one for each atom)", (c, v) => c with { GraphTokens = Choice(v, ("pooled", GraphTokens.Pooled), ("atoms", GraphTokens.Atoms)) });
@@ -68,7 +69,7 @@ internal sealed class RunOptions
         Add<string>("--modality-encoding", "Modality encodings: learned or sinusoidal", (c, v) => c with { ModalityEncoding = Choice(v, ("learned", ModalityEncoding.Learned), ("sinusoidal", ModalityEncoding.Sinusoidal)) });
         Add<int>("--max-tokens", "Longest token sequence", (c, v) => c with { MaximumTokens = v });
         Add<double>("--dropout", "Dropout probability", (c, v) => c with { Dropout = v });
-        Add<double>("--modality-dropout", "Probability with which each modality of a training molecule is left out (one always stays), so that the model answers from any subset", (c, v) => c with { ModalityDropout = v }, c => c.ModalityDropout);
+        AddList("--modality-dropout", "Probability with which each modality of a training molecule is left out (one always stays), so that the model answers from any subset; or by modality, for instance 0.2,text=0.9", ModalityDropouts, "0");
         Add<double>("--single-modality", "Probability with which a training molecule keeps one modality alone", (c, v) => c with { SingleModality = v }, c => c.SingleModality);
         Add<string>("--tune", "What of the fusion model is trained: full, lora (adapters in the language model, and all that is new), head (projections, fingerprint encoder, head) or norms (these, norms and positions)", (c, v) => c with { Tune = Choice(v, ("full", TuneMode.Full), ("lora", TuneMode.Lora), ("head", TuneMode.Head), ("norms", TuneMode.Norms)) }, c => "full");
         Add<int>("--lora-rank", "Rank of the adapters", (c, v) => c with { LoraRank = v }, c => c.LoraRank);
@@ -135,6 +136,14 @@ internal sealed class RunOptions
         return named.Length == 0 ? config : config with { TargetScalings = named.ToDictionary(n => n.Name, n => Kind(n.Value)) };
 
         static ScalingKind Kind(string text) => Choice(text, ("standard", ScalingKind.Standard), ("none", ScalingKind.None), ("log", ScalingKind.Log));
+    }
+
+    /// <summary>One probability for all modalities, or NAME=P for some.</summary>
+    private static RunConfig ModalityDropouts(RunConfig config, string[] given)
+    {
+        foreach (string one in given.Where(g => !g.Contains('='))) config = config with { ModalityDropout = Number("--modality-dropout", one) };
+        (string Name, string Value)[] named = [.. Named("--modality-dropout", [.. given.Where(g => g.Contains('='))])];
+        return named.Length == 0 ? config : config with { ModalityDropouts = named.ToDictionary(n => n.Name, n => Number("--modality-dropout", n.Value)) };
     }
 
     private static IEnumerable<(string Name, string Value)> Named(string option, string[] given) => OptionValues.ParsePairs(option,

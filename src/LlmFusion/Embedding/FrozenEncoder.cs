@@ -53,6 +53,9 @@ public sealed class FrozenEncoder : IDisposable
     /// <summary>Longest sequence in tokens; what is beyond is cut off and counted.</summary>
     public int MaximumTokens { get; }
 
+    /// <summary>Whether it was trained along with the model that it is read from, whose own it stays.</summary>
+    public bool IsOwn { get; private init; }
+
     /// <summary>Where its files are; null for one with random weights.</summary>
     public ModelFolder? Folder { get; private init; }
 
@@ -85,7 +88,9 @@ public sealed class FrozenEncoder : IDisposable
     /// <param name="folder">The folder with config.json, weights and tokenizer files.</param>
     /// <param name="change">Changes config.json (dropout, say) before the network is built; null: as it is.</param>
     /// <exception cref="CheckpointException">A file is missing, damaged, or asks for what is not implemented.</exception>
-    public static FrozenEncoder Open(EncoderChoice choice, ModelFolder folder, Func<JsonElement, JsonElement>? change = null)
+    public static FrozenEncoder Open(EncoderChoice choice, ModelFolder folder, Func<JsonElement, JsonElement>? change = null) => Open(choice, folder, change, own: false);
+
+    private static FrozenEncoder Open(EncoderChoice choice, ModelFolder folder, Func<JsonElement, JsonElement>? change, bool own)
     {
         JsonElement config = Architectures.ReadConfig(folder.Path);
         TransformerShape shape = Architectures.ShapeOf(config);
@@ -103,6 +108,7 @@ public sealed class FrozenEncoder : IDisposable
         return new FrozenEncoder(choice.Model, config, pooling, maximum, text => tokenizer.Encode(text, maximum), () => Architectures.Load(folder.Path, change))
         {
             Folder = folder,
+            IsOwn = own,
             WeightsSha256 = sha256,
             FilesSha256 = filesSha256,
             Identity = IdentityOf(sha256, filesSha256, pooling, maximum),
@@ -126,11 +132,12 @@ public sealed class FrozenEncoder : IDisposable
     /// <param name="pooling">As it was trained with.</param>
     /// <param name="maximumTokens">As it was trained with.</param>
     /// <param name="substitute">Whether its vocabulary is a substitute.</param>
-    public static FrozenEncoder OpenSaved(string name, string folder, Modality modality, PoolingKind pooling, int maximumTokens, bool substitute)
+    /// <param name="own">Whether it was trained along with the model of the folder.</param>
+    public static FrozenEncoder OpenSaved(string name, string folder, Modality modality, PoolingKind pooling, int maximumTokens, bool substitute, bool own = false)
     {
-        if (!substitute) return Open(new EncoderChoice { Model = name, Pooling = pooling, MaximumTokens = maximumTokens }, new ModelFolder(folder, null, null));
+        if (!substitute) return Open(new EncoderChoice { Model = name, Pooling = pooling, MaximumTokens = maximumTokens }, new ModelFolder(folder, null, null), null, own);
         InputTokenizer tokenizer = new(modality, TokenVocabulary.Load(Path.Combine(folder, "vocab.json")), maximumTokens);
-        return Substituted(name, Architectures.ReadConfig(folder), pooling, tokenizer, () => Architectures.Load(folder), CheckpointFiles.Sha256(folder));
+        return Substituted(name, Architectures.ReadConfig(folder), pooling, tokenizer, () => Architectures.Load(folder), CheckpointFiles.Sha256(folder), own);
     }
 
     /// <summary>Ids with the special tokens, and how many tokens were cut off.</summary>
@@ -164,12 +171,13 @@ public sealed class FrozenEncoder : IDisposable
     /// <summary>RoBERTa was pretrained with a class token in front; of the others the mean says more than any one token.</summary>
     private static PoolingKind DefaultPooling(TransformerShape shape) => shape.ModelType == "roberta" ? PoolingKind.ClassToken : PoolingKind.Mean;
 
-    private static FrozenEncoder Substituted(string name, JsonElement config, PoolingKind pooling, InputTokenizer tokenizer, Func<Transformer> load, string? sha256 = null)
+    private static FrozenEncoder Substituted(string name, JsonElement config, PoolingKind pooling, InputTokenizer tokenizer, Func<Transformer> load, string? sha256 = null, bool own = false)
     {
         string filesSha256 = HashOf(config, [("vocab.json", Encoding.UTF8.GetBytes(tokenizer.Vocabulary.ToJson()))]);
         return new(name, config, pooling, tokenizer.MaximumTokens, text => new TokenizedText(tokenizer.Encode(text, out int dropped), dropped), load)
         {
             Substitute = tokenizer,
+            IsOwn = own,
             WeightsSha256 = sha256,
             FilesSha256 = filesSha256,
             Identity = sha256 is null ? null : IdentityOf(sha256, filesSha256, pooling, tokenizer.MaximumTokens),

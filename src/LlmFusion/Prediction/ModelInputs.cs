@@ -60,6 +60,7 @@ internal static class ModelInputs
 
     private static ModalityEntry SaveFrozen(FrozenEncoder encoder, ModalityEntry entry, string relative, string folder)
     {
+        if (encoder.IsOwn) return entry with { Tuned = TunedEntry.Of(encoder), Encoder = relative, Sha256 = encoder.Save(folder) };
         FrozenEntry frozen = new(encoder.Name, encoder.Folder?.Id, encoder.Folder?.Commit, encoder.Pooling, encoder.MaximumTokens, encoder.Substitute is not null, encoder.FilesSha256);
         return frozen.Id is not null
             ? entry with { Frozen = frozen, Sha256 = encoder.WeightsSha256 }

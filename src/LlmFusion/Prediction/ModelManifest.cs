@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using LlmFusion.Boosting;
+using LlmFusion.Embedding;
 using LlmFusion.Evaluation;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
@@ -163,7 +164,11 @@ public sealed record FrozenEntry(string Model, string? Id, string? Commit, Pooli
 /// <param name="Pooling">How a sequence becomes one vector.</param>
 /// <param name="MaximumTokens">Longest sequence.</param>
 /// <param name="SubstituteVocabulary">Whether the vocabulary is of the training split, and not the checkpoint's.</param>
-public sealed record TunedEntry(string Model, string? Id, string? Commit, PoolingKind Pooling, int MaximumTokens, bool SubstituteVocabulary);
+public sealed record TunedEntry(string Model, string? Id, string? Commit, PoolingKind Pooling, int MaximumTokens, bool SubstituteVocabulary)
+{
+    /// <summary>The entry of an encoder that began as this one.</summary>
+    internal static TunedEntry Of(FrozenEncoder origin) => new(origin.Name, origin.Folder?.Id, origin.Folder?.Commit, origin.Pooling, origin.MaximumTokens, origin.Substitute is not null);
+}
 
 /// <summary>Low-rank adapters in PEFT's layout.</summary>
 /// <param name="Folder">Their folder, relative to the model's.</param>

@@ -87,12 +87,13 @@ public static class ModelRelease
         return manifest;
     }
 
-    /// <summary>The sets of modalities that are calibrated and measured: all, those that follow from a SMILES, and each of these alone.</summary>
+    /// <summary>The sets of modalities that are calibrated and measured: all, those that follow from a SMILES, these without the graph, and each of them alone.</summary>
     internal static IReadOnlyList<IReadOnlyList<Modality>> SetsOf(ModelManifest manifest)
     {
         Modality[] all = [.. manifest.Modalities.Select(m => m.Modality())], computed = [.. all.Where(m => m.IsComputed)];
         List<IReadOnlyList<Modality>> sets = [all];
         if (computed.Length > 0 && computed.Length < all.Length) sets.Add(computed);
+        if (computed.Contains(Modality.Graph) && computed.Length > 2) sets.Add([.. computed.Where(m => m != Modality.Graph)]);
         if (computed.Length > 1) sets.AddRange(computed.Select(m => new[] { m }));
         return sets;
     }

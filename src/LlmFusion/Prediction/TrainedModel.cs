@@ -182,9 +182,7 @@ public sealed class TrainedModel : PredictiveModel
 
     private static ModalityEntry SaveTuned(TunedEncoder encoder, ModalityEntry entry, string relative, string folder)
     {
-        FrozenEncoder origin = encoder.Origin;
-        TunedEntry tuned = new(origin.Name, origin.Folder?.Id, origin.Folder?.Commit, origin.Pooling, origin.MaximumTokens, origin.Substitute is not null);
-        return entry with { Tuned = tuned, Encoder = relative, Sha256 = encoder.Save(folder) };
+        return entry with { Tuned = TunedEntry.Of(encoder.Origin), Encoder = relative, Sha256 = encoder.Save(folder) };
     }
 
     private AdapterEntry SaveAdapter(string folder, BackboneSource? source)

@@ -25,11 +25,13 @@ internal sealed class InitialModel : IDisposable
         OfFingerprint = ["fingerprint"], OfGraph = ["graph_tokens", "graph_width", "graph_layers"];
 
     private readonly TrainedModel _model;
+    private readonly string _folder;
 
-    private InitialModel(string name, TrainedModel model)
+    private InitialModel(string folder, TrainedModel model)
     {
-        Entry = new InitialEntry(name, model.Manifest!.WeightsSha256);
+        Entry = new InitialEntry(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), model.Manifest!.WeightsSha256);
         _model = model;
+        _folder = folder;
         if (model.Network.Fusion.Llm.Adapters is not null) LowRankAdapters.Merge(model.Network.Fusion.Llm);
     }
 
@@ -49,7 +51,7 @@ internal sealed class InitialModel : IDisposable
     public static InitialModel Open(string model, ModelHub? hub)
     {
         string folder = ShippedModels.Resolve(model);
-        return new(Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))), TrainedModel.Load(folder, new ModelSources { Hub = hub }));
+        return new(folder, TrainedModel.Load(folder, new ModelSources { Hub = hub }));
     }
 
     /// <summary>The configuration of a run that begins here: the architecture is the model's, and so are the modalities where none are named.</summary>
@@ -77,7 +79,7 @@ internal sealed class InitialModel : IDisposable
         IReadOnlyList<Modality> stack = own.StackOrder();
         foreach (string name in config.Encoders.Keys.Where(name => Has(Modality.Parse(name))))
             throw new ArgumentException($"encoder of {name}: got {config.Encoders[name]}, but {Entry.Name} has one, which the run begins from; expected encoders of new modalities alone");
-        foreach (string name in config.EncoderLearningRates.Keys.Where(name => Inputs.Frozen.Keys.Any(m => m.Name == name)))
+        foreach (string name in config.EncoderLearningRates.Keys.Where(name => Inputs.Frozen.Keys.Any(m => m.Name == name) || (config.FreezeEncoders && Has(Modality.Parse(name)))))
             throw new ArgumentException($"encoder_learning_rates: got {name}, whose encoder in {Entry.Name} is frozen; expected one that is trained along");
 
         IEnumerable<string> decided = Architecture;
@@ -101,6 +103,14 @@ internal sealed class InitialModel : IDisposable
                 throw new ArgumentException($"{key}: got {asked[key]?.ToJsonString()}, but the run begins from {Entry.Name}, where it is {has[key]?.ToJsonString() ?? "its own"}; expected it to be left out");
         return own;
     }
+
+    /// <summary>The encoders of sequences that were trained along with the model, as frozen ones that go on being its own.</summary>
+    public Dictionary<Modality, FrozenEncoder> OwnEncodersFrozen() => _model.Manifest!.Modalities.Where(entry => entry.Modality().IsSequence && entry.Frozen is null)
+        .ToDictionary(entry => entry.Modality(), entry =>
+        {
+            (Modality modality, string folder, TunedEntry? tuned) = (entry.Modality(), ModelFiles.Inside(_folder, entry.Encoder), entry.Tuned);
+            return FrozenEncoder.OpenSaved(tuned?.Model ?? entry.Name, folder, modality, tuned?.Pooling ?? NewNetworks.Pooling(modality), tuned?.MaximumTokens ?? _model.Manifest!.MaximumTokens, tuned?.SubstituteVocabulary ?? true, own: true);
+        });
 
     /// <summary>config.json of a new encoder that the model's weights fit; null where the model has no such one.</summary>
     public JsonObject? EncoderConfig(Modality modality) => Inputs.Tokenizers.ContainsKey(modality) ? _model.Network.Encoders[modality].Model.ConfigJson() : null;

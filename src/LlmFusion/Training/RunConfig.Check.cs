@@ -54,6 +54,13 @@ public sealed partial record RunConfig
         Require(MaximumTokens is >= 8 and <= 4096, "maximum_tokens", MaximumTokens, "8 to 4096");
         Require(Dropout is >= 0 and < 1, "dropout", Dropout, "0 up to, not including, 1");
         Require(ModalityDropout is >= 0 and < 1, "modality_dropout", ModalityDropout, "0 up to, not including, 1");
+        foreach ((string name, double probability) in ModalityDropouts)
+        {
+            Require(probability is >= 0 and < 1, "modality_dropouts", $"{name}={probability}", "0 up to, not including, 1");
+            Require(StackOrder().Any(m => m.Name == name), "modality_dropouts", name, $"a modality of the run: {string.Join(", ", StackOrder())}");
+        }
+
+        Require(!FreezeEncoders || InitModel is not null, "freeze_encoders", FreezeEncoders, "a model to begin from (init_model) with it");
         Require(SingleModality is >= 0 and <= 1, "single_modality", SingleModality, "0 to 1");
         Require(Epochs >= 1, "epochs", Epochs, "at least 1");
         Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");

@@ -192,8 +192,14 @@ public sealed partial record RunConfig
     /// <summary>Probability with which each modality of a training molecule is left out, one always staying; see <see cref="Training.ModalityDropout"/>.</summary>
     public double ModalityDropout { get; init; }
 
+    /// <summary>The same for some modalities, in the place of <see cref="ModalityDropout"/>.</summary>
+    public Dictionary<string, double> ModalityDropouts { get; init; } = [];
+
     /// <summary>Probability with which a training molecule keeps one modality alone.</summary>
     public double SingleModality { get; init; }
+
+    /// <summary>Whether the sequence encoders of <see cref="InitModel"/> stay as they are: their embeddings are computed once.</summary>
+    public bool FreezeEncoders { get; init; }
 
     /// <summary>What of the fusion model is trained.</summary>
     public TuneMode Tune { get; init; } = TuneMode.Full;

@@ -42,20 +42,22 @@ internal sealed class RunEncoders(RunConfig config, InitialModel? initial, Model
     public InputEncoder Inputs(RepresentationOptions representation, IReadOnlyList<Representations> train, Dictionary<Modality, FrozenEncoder> pretrained)
     {
         IReadOnlyDictionary<Modality, EncoderChoice> choices = config.EncoderChoices();
+        Dictionary<Modality, FrozenEncoder> own = config.FreezeEncoders ? initial!.OwnEncodersFrozen() : [];
         if (config.Init == InitKind.Random)
             foreach ((Modality modality, EncoderChoice choice) in choices)
                 pretrained[modality] = Random(modality, choice, train);
-        Dictionary<Modality, InputTokenizer> tokenizers = representation.Modalities.Where(m => m.IsSequence && !choices.ContainsKey(m))
+        Dictionary<Modality, InputTokenizer> tokenizers = representation.Modalities.Where(m => m.IsSequence && !choices.ContainsKey(m) && !own.ContainsKey(m))
             .Where(m => !Initial(i => i.Frozen).ContainsKey(m) && !Initial(i => i.Tuned).ContainsKey(m))
             .ToDictionary(m => m, m => Initial(i => i.Tokenizers).GetValueOrDefault(m) ?? InputTokenizer.Build(m, train, config.MaximumTokens));
         Dictionary<Modality, ColumnScaler> scalers = representation.Columns
             .ToDictionary(c => c.Key, c => Initial(i => i.Scalers).GetValueOrDefault(c.Key) ?? ColumnScaler.Fit([.. train.Where(r => r.Numbers.ContainsKey(c.Key)).Select(r => r.Numbers[c.Key])], c.Value.Count));
-        return new InputEncoder(representation, tokenizers, pretrained.Where(e => !choices[e.Key].Train).Concat(Kept(i => i.Frozen)).ToDictionary(), scalers,
+        return new InputEncoder(representation, tokenizers, pretrained.Where(e => !choices[e.Key].Train).Concat(Kept(i => i.Frozen)).Concat(Of(own)).ToDictionary(), scalers,
             representation.Vectors.ToDictionary(v => v.Key, v => v.Value.Components),
-            pretrained.Where(e => choices[e.Key].Train).Select(e => KeyValuePair.Create(e.Key, new TunedEncoder(e.Value))).Concat(Kept(i => i.Tuned)).ToDictionary());
+            pretrained.Where(e => choices[e.Key].Train).Select(e => KeyValuePair.Create(e.Key, new TunedEncoder(e.Value))).Concat(Kept(i => i.Tuned).Where(e => !own.ContainsKey(e.Key))).ToDictionary());
 
         IReadOnlyDictionary<Modality, T> Initial<T>(Func<InputEncoder, IReadOnlyDictionary<Modality, T>> of) => initial is null ? new Dictionary<Modality, T>() : of(initial.Inputs);
-        IEnumerable<KeyValuePair<Modality, T>> Kept<T>(Func<InputEncoder, IReadOnlyDictionary<Modality, T>> of) => Initial(of).Where(e => representation.Modalities.Contains(e.Key));
+        IEnumerable<KeyValuePair<Modality, T>> Kept<T>(Func<InputEncoder, IReadOnlyDictionary<Modality, T>> of) => Of(Initial(of));
+        IEnumerable<KeyValuePair<Modality, T>> Of<T>(IReadOnlyDictionary<Modality, T> all) => all.Where(e => representation.Modalities.Contains(e.Key));
     }
 
     /// <summary>config.json of each encoder that a model which the run begins from has, and that is to be trained along.</summary>

@@ -53,7 +53,7 @@ public sealed class Trainer
         _device = ComputeDevice.Resolve(config.Device, _group.LocalRank);
         _observe = observe;
         _objective = Objective.Of(config);
-        _modalityDropout = new ModalityDropout(config.ModalityDropout, config.SingleModality);
+        _modalityDropout = ModalityDropout.Of(config);
     }
 
     /// <summary>How long <see cref="Train"/> may take; null: as long as it needs.</summary>

@@ -94,7 +94,7 @@ public static class TrainingRun
         }
 
         manual_seed(~config.Seed); // random encoders begin with other numbers than the model
-        using EmbeddingStore? store = config.Store && pretrained.Count + (initial?.Inputs.Frozen.Count ?? 0) > 0 ? EmbeddingStore.Open() : null;
+        using EmbeddingStore? store = config.Store && (config.FreezeEncoders || pretrained.Count + (initial?.Inputs.Frozen.Count ?? 0) > 0) ? EmbeddingStore.Open() : null;
         using InputEncoder encoder = encoders.Inputs(data.Representation, data.Prepared[Parts.Train].Representations, pretrained);
         encoder.Use(store, device);
         Dictionary<string, SplitInputs> EncodeAll() => data.Encode(encoder, observe, cancellation);

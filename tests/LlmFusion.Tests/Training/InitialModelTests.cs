@@ -111,6 +111,28 @@ public sealed class InitialModelTests : IDisposable
     }
 
     [Fact]
+    public void Frozen_encoders_stay_as_they_are_and_the_models_own()
+    {
+        TrainedModelOf(_base, "base").Dispose();
+        RunConfig config = _next with { FreezeEncoders = true, Store = false, LearningRate = 1e-2, Epochs = 3 };
+        using TrainedModel next = TrainedModelOf(config, "next");
+        foreach (string modality in new[] { "smiles", "selfies" })
+            Assert.Equal(File.ReadAllBytes(_folder[$"base/encoders/{modality}/model.safetensors"]), File.ReadAllBytes(_folder[$"next/encoders/{modality}/model.safetensors"]));
+        Assert.All(next.Manifest!.Modalities.Where(m => m.Name != "fingerprint"), m => Assert.True(m is { Frozen: null, Tuned.SubstituteVocabulary: true }));
+        using TrainedModel first = TrainedModel.Load(_folder["base"]);
+        Assert.NotEqual(Predict(first, "CCOCC")[0][0], Predict(next, "CCOCC")[0][2]);
+
+        // What embeddings once computed are trained to is what the folder predicts.
+        Assert.Equal(next.Manifest.Metrics.Find("valid", "a", "fusion")!.Mae, MaeOfA(next), 1e-5);
+
+        // Whoever begins from it may train the encoders along again.
+        using TrainedModel further = TrainedModelOf(_next with { InitModel = _folder["next"], LearningRate = 1e-3 }, "further");
+        Assert.NotEqual(File.ReadAllBytes(_folder["next/encoders/smiles/model.safetensors"]), File.ReadAllBytes(_folder["further/encoders/smiles/model.safetensors"]));
+        Assert.Contains("is frozen", Assert.Throws<ArgumentException>(() => TrainedModelOf(config with { EncoderLearningRates = new() { ["smiles"] = 1e-4 } }, "refused")).Message);
+        Assert.Contains("freeze_encoders: got True, expected a model to begin from", Assert.Throws<ArgumentException>(() => TrainedModelOf(_base with { FreezeEncoders = true }, "refused")).Message);
+    }
+
+    [Fact]
     public void A_target_in_another_unit_or_scaled_by_its_logarithm_is_new()
     {
         TrainedModelOf(_base with { Units = new() { ["a"] = "eV" } }, "base").Dispose();
@@ -174,6 +196,13 @@ public sealed class InitialModelTests : IDisposable
     {
         Representations[] read = [.. DataRow.OfSmiles(molecules).Select(row => Representations.OfRow(row, model.Inputs.Representation).Of!)];
         return model.Predict([.. model.Inputs.Encode(read).Select(m => new MoleculeInputs([.. m.ByModality.Zip(model.Inputs.Representation.Modalities, (input, modality) => keep(modality, input))]))], 4, CPU);
+    }
+
+    /// <summary>Mean absolute error of the third target of <c>second.csv</c>, which is its last column.</summary>
+    private double MaeOfA(TrainedModel model)
+    {
+        string[][] rows = [.. File.ReadLines(_folder["second.csv"]).Skip(1).Select(line => line.Split(','))];
+        return Predict(model, [.. rows.Select(r => r[0])]).Zip(rows, (predicted, row) => Math.Abs(predicted[2] - double.Parse(row[3], System.Globalization.CultureInfo.InvariantCulture))).Average();
     }
 
     private static void RequireSame(float[][] before, float[][] now, (int Before, int Now)[] targets)

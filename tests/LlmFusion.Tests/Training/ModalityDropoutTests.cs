@@ -16,7 +16,7 @@ public class ModalityDropoutTests
     [Fact]
     public void Each_modality_goes_with_its_probability_and_never_the_last()
     {
-        MoleculeInputs[] drawn = Draw(new ModalityDropout(0.4, 0));
+        MoleculeInputs[] drawn = Draw(All(0.4, 0));
         Assert.All(drawn, m => Assert.False(m.IsEmpty));
         Assert.All(drawn, m => Assert.Null(m.ByModality[1]));
         // Where all three would go (0.4^3), one of them stays.
@@ -27,7 +27,7 @@ public class ModalityDropoutTests
     [Fact]
     public void One_alone_is_kept_as_often_as_asked_for_each_as_likely()
     {
-        MoleculeInputs[] drawn = Draw(new ModalityDropout(0, 0.6));
+        MoleculeInputs[] drawn = Draw(All(0, 0.6));
         foreach (int modality in new[] { 0, 2, 3 })
             Assert.Equal(0.2, Share(drawn, m => m.ByModality[modality] is not null && m.ByModality.Count(i => i is not null) == 1), 0.015);
         Assert.Equal(0.4, Share(drawn, m => ReferenceEquals(m, Molecule)), 0.015);
@@ -36,7 +36,7 @@ public class ModalityDropoutTests
     [Fact]
     public void The_seed_alone_decides_and_what_is_left_out_counts_no_tokens()
     {
-        ModalityDropout dropout = new(0.5, 0.2);
+        ModalityDropout dropout = All(0.5, 0.2);
         Assert.Equal(Draw(dropout).Select(Kept), Draw(dropout).Select(Kept));
         Assert.All(Draw(dropout), m => Assert.Equal(m.ByModality[0] is null ? 0 : 3, m.TokenCount));
     }
@@ -45,9 +45,24 @@ public class ModalityDropoutTests
     public void Without_a_probability_or_a_choice_nothing_is_left_out()
     {
         MoleculeInputs alone = new([null, new ModalityInput.Vector([1f])]);
-        Assert.All(Draw(new ModalityDropout(0, 0)), m => Assert.Same(Molecule, m));
-        Assert.All(Enumerable.Range(0, 100), seed => Assert.Same(alone, new ModalityDropout(0.9, 0.5).Of(alone, (ulong)seed)));
+        Assert.All(Draw(All(0, 0)), m => Assert.Same(Molecule, m));
+        Assert.All(Enumerable.Range(0, 100), seed => Assert.Same(alone, All(0.9, 0.5).Of(alone, (ulong)seed)));
     }
+
+    [Fact]
+    public void A_modality_may_have_a_probability_of_its_own()
+    {
+        ModalityDropout dropout = new([0.9, 0, 0.2, 0.2], 0.5);
+        MoleculeInputs[] drawn = Draw(dropout);
+        // Of those that keep one by lot, 0.1 / 1.7 keep the first; besides, 0.1 * 0.2 * 0.2 have only it left.
+        Assert.Equal(0.5 * 0.1 / 1.7 + 0.5 * (0.1 * 0.2 * 0.2 + 0.9 * 0.2 * 0.2 * 0.1 / 1.7), Share(drawn, m => m.ByModality[0] is not null && m.ByModality.Count(i => i is not null) == 1), 0.01);
+        Assert.Equal(0.5 * 0.1 * 0.8 * 0.8, Share(drawn, m => ReferenceEquals(m, Molecule)), 0.01);
+        ModalityDropout configured = ModalityDropout.Of(new RunConfig { Modalities = ["graph", "text"], ModalityDropout = 0.25, ModalityDropouts = new() { ["text"] = 0.75 }, SingleModality = 0.5 });
+        Assert.Equal([0.75, 0.25], configured.Each);
+        Assert.Equal(0.5, configured.Single);
+    }
+
+    private static ModalityDropout All(double each, double single) => new([each, each, each, each], single);
 
     private static MoleculeInputs[] Draw(ModalityDropout dropout) => [.. Enumerable.Range(0, Draws).Select(seed => dropout.Of(Molecule, (ulong)seed))];
 
