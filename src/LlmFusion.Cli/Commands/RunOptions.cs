@@ -78,7 +78,7 @@ internal sealed class RunOptions
         AddList("--lora-targets", "Layers that get an adapter (else c_attn in a GPT-2, q_proj,v_proj in Llama and Granite)", (c, v) => c with { LoraTargets = [.. v] });
         Add<bool>("--lora-merge", "Take the adapters into the weights at the end instead of saving them beside", (c, v) => c with { LoraMerge = v });
         AddPairs("--encoder-learning-rate", "Learning rate of an encoder that is trained along (else --learning-rate), as in smiles=1e-5", "NAME=RATE", (c, v) => c with { EncoderLearningRates = v.ToDictionary(r => r.Key, r => Number("--encoder-learning-rate", r.Value)) });
-        Add<string>("--loss", "mse, mae or huber", (c, v) => c with { Loss = Choice(v, ("mse", LossKind.Mse), ("mae", LossKind.Mae), ("huber", LossKind.Huber)) }, c => "mse");
+        AddList("--loss", "mse, mae or huber; or by target, for instance mae,logp=mse", TargetLosses, "mse");
         Add<double>("--huber-delta", "Where Huber's loss turns from a parabola to a line, in scaled units", (c, v) => c with { HuberDelta = v }, c => c.HuberDelta);
         AddList("--target-weights", "Weights of targets in the loss, for instance gap=2,homo=0.5 (1 for those not named)", (c, v) => c with { TargetWeights = Named("--target-weights", v).ToDictionary(w => w.Name, w => Number("--target-weights", w.Value)) });
         Add<int>("--epochs", "Most epochs", (c, v) => c with { Epochs = v }, c => c.Epochs);
@@ -136,6 +136,16 @@ internal sealed class RunOptions
         return named.Length == 0 ? config : config with { TargetScalings = named.ToDictionary(n => n.Name, n => Kind(n.Value)) };
 
         static ScalingKind Kind(string text) => Choice(text, ("standard", ScalingKind.Standard), ("none", ScalingKind.None), ("log", ScalingKind.Log));
+    }
+
+    /// <summary>One kind for all targets, or NAME=KIND for some.</summary>
+    private static RunConfig TargetLosses(RunConfig config, string[] given)
+    {
+        foreach (string one in given.Where(g => !g.Contains('='))) config = config with { Loss = Kind(one) };
+        (string Name, string Value)[] named = [.. Named("--loss", [.. given.Where(g => g.Contains('='))])];
+        return named.Length == 0 ? config : config with { TargetLosses = named.ToDictionary(n => n.Name, n => Kind(n.Value)) };
+
+        static LossKind Kind(string text) => Choice(text, ("mse", LossKind.Mse), ("mae", LossKind.Mae), ("huber", LossKind.Huber));
     }
 
     /// <summary>One probability for all modalities, or NAME=P for some.</summary>

@@ -6,22 +6,22 @@ namespace LlmFusion.Training;
 /// <summary>
 /// What a run minimises, in scaled units: a mean over the known targets, in which rows and targets have weights.
 /// <code>
-/// loss = sum_nt w_nt error(y_nt - t_nt) / sum_nt w_nt        w_nt = row's weight * target's weight, 0 where t_nt is missing
+/// loss = sum_nt w_nt error_t(y_nt - t_nt) / sum_nt w_nt      w_nt = row's weight * target's weight, 0 where t_nt is missing
 /// </code>
 /// In training the sums go over the rows of a step, in validation over the whole split.
 /// </summary>
 public sealed class Objective
 {
-    private readonly LossKind _kind;
+    private readonly LossKind[] _kinds;
     private readonly double _delta;
     private readonly double[] _targetWeights;
 
-    /// <param name="kind">The error of one value.</param>
+    /// <param name="kinds">The error of one value, for each target.</param>
     /// <param name="huberDelta">Where Huber's error turns from a parabola to a line.</param>
     /// <param name="targetWeights">One for each target, from 0 on.</param>
-    public Objective(LossKind kind, double huberDelta, IReadOnlyList<double> targetWeights)
+    public Objective(IReadOnlyList<LossKind> kinds, double huberDelta, IReadOnlyList<double> targetWeights)
     {
-        _kind = kind;
+        _kinds = [.. kinds];
         _delta = huberDelta;
         _targetWeights = [.. targetWeights];
     }
@@ -30,11 +30,11 @@ public sealed class Objective
     /// <exception cref="ArgumentException">A weight is given to what is no target, or all are 0.</exception>
     public static Objective Of(RunConfig config)
     {
-        foreach (string name in config.TargetWeights.Keys.Concat(config.TargetScalings.Keys))
-            if (!config.Targets.Contains(name)) throw new ArgumentException($"target_weights, target_scalings: got {name}, which is no target; expected one of {string.Join(", ", config.Targets)}");
+        foreach (string name in config.TargetWeights.Keys.Concat(config.TargetScalings.Keys).Concat(config.TargetLosses.Keys))
+            if (!config.Targets.Contains(name)) throw new ArgumentException($"target_weights, target_scalings, target_losses: got {name}, which is no target; expected one of {string.Join(", ", config.Targets)}");
         double[] weights = [.. config.Targets.Select(t => config.TargetWeights.GetValueOrDefault(t, 1))];
         if (weights.Length > 0 && weights.All(w => w == 0)) throw new ArgumentException("target_weights: all are 0, expected at least one above");
-        return new Objective(config.Loss, config.HuberDelta, weights);
+        return new Objective([.. config.Targets.Select(t => config.TargetLosses.GetValueOrDefault(t, config.Loss))], config.HuberDelta, weights);
     }
 
     /// <summary>The sum of the weights of rows: what their errors are divided by; 1 where it is 0, so that the loss is 0.</summary>
@@ -76,7 +76,9 @@ public sealed class Objective
     public Tensor Loss(Tensor prediction, Tensor truth, Tensor? weights, double totalWeight)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor error = Losses.Error(_kind, prediction - truth, _delta);                    // (N, T)
+        Tensor difference = prediction - truth;                                            // (N, T)
+        Tensor error = _kinds.Distinct().Count() == 1 ? Losses.Error(_kinds[0], difference, _delta)
+            : cat([.. _kinds.Select((kind, t) => Losses.Error(kind, difference.narrow(1, t, 1), _delta))], 1);
         return ((weights is null ? error : error * weights).sum() / totalWeight).MoveToOuterDisposeScope();
     }
 
@@ -91,7 +93,7 @@ public sealed class Objective
             for (int t = 0; t < _targetWeights.Length; t++)
             {
                 if (Weight(split, n, t) is not (> 0 and var weight)) continue;
-                sum += weight * Losses.Error(_kind, (double)scaled[n][t] - scaler.Scale(split.Targets[n][t], t), _delta);
+                sum += weight * Losses.Error(_kinds[t], (double)scaled[n][t] - scaler.Scale(split.Targets[n][t], t), _delta);
                 total += weight;
             }
 

@@ -12,7 +12,7 @@ public static class ResumeRules
 
     // The network and its optimiser's state fit all the same, though the result is no longer that of one run.
     private static readonly HashSet<string> Acceptable =
-        ["learning_rate", "weight_decay", "clip_norm", "dropout", "schedule", "warmup_steps", "one_cycle_rise", "plateau_factor", "plateau_patience", "loss", "epochs"];
+        ["learning_rate", "weight_decay", "clip_norm", "dropout", "schedule", "warmup_steps", "one_cycle_rise", "plateau_factor", "plateau_patience", "loss", "target_losses", "epochs"];
 
     /// <summary>A configuration as it is kept in a checkpoint.</summary>
     public static JsonObject ToJson(RunConfig config) => JsonSerializer.SerializeToNode(config, RunConfig.Json)!.AsObject();

@@ -225,6 +225,9 @@ public sealed partial record RunConfig
     /// <summary>What is minimised.</summary>
     public LossKind Loss { get; init; } = LossKind.Mse;
 
+    /// <summary>What is minimised of some targets, in the place of <see cref="Loss"/>.</summary>
+    public Dictionary<string, LossKind> TargetLosses { get; init; } = [];
+
     /// <summary>Where Huber's loss turns from a parabola to a line, in scaled units.</summary>
     public double HuberDelta { get; init; } = 1;
 

@@ -65,7 +65,7 @@ public sealed class ObjectiveTests : IDisposable
         using DisposeScope scope = NewDisposeScope();
         // Weights of the first row 1, of the second 0.25; of the targets 1 and 2. The second row's first target is missing.
         SplitInputs split = Split([[2, 1], [float.NaN, 3]], [1, 0.25f]);
-        Objective objective = new(kind, 1.5, [1, 2]);
+        Objective objective = new([kind, kind], 1.5, [1, 2]);
         float[][] predicted = [[0, 1], [7, 0]];
         double total = objective.TotalWeight(split, [0, 1]);
         Assert.Equal(1 + 2 + 0.5, total);
@@ -76,9 +76,22 @@ public sealed class ObjectiveTests : IDisposable
         Assert.Equal(loss.item<float>(), objective.Loss(predicted, split, Plain), 1e-6);
         loss.backward();
         Assert.Equal([false, true, true, false], prediction.grad!.data<float>().ToArray().Select(g => g == 0));
-        Assert.Null(new Objective(kind, 1, [1, 1]).Targets(Split([[2, 1]], [1]), [0], Plain, CPU).Weights);
+        Assert.Null(new Objective([kind, kind], 1, [1, 1]).Targets(Split([[2, 1]], [1]), [0], Plain, CPU).Weights);
         // Nothing known: no loss, and no division by nothing.
         Assert.Equal((1, 0), (objective.TotalWeight(Split([[2, 1]], [0]), [0]), objective.Loss([[0, 0]], Split([[2, 1]], [0]), Plain)));
+    }
+
+    [Fact]
+    public void Each_target_may_have_a_loss_of_its_own()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        RunConfig config = _config with { Loss = LossKind.Mae, TargetLosses = new() { ["b"] = LossKind.Mse } };
+        Objective objective = Objective.Of(config);
+        SplitInputs split = Split([[2, 1]], [1]);
+        (Tensor truth, Tensor? weights) = objective.Targets(split, [0], Plain, CPU);
+        Assert.Equal((3 + 16) / 2.0, objective.Loss(tensor(new float[] { 5, 5 }).view(1, 2), truth, weights, objective.TotalWeight(split, [0])).item<float>(), 1e-6);
+        Assert.Equal((3 + 16) / 2.0, objective.Loss([[5, 5]], split, Plain), 1e-6);
+        Assert.Contains("target_losses: got c, which is no target", Assert.Throws<ArgumentException>(() => Objective.Of(config with { TargetLosses = new() { ["c"] = LossKind.Mse } })).Message);
     }
 
     [Fact]
