@@ -24,7 +24,8 @@ internal static class ReproduceCommand
         Option<int> jobs = new("--jobs") { Description = "Cells that run at once, each in a process with its share of the cores", DefaultValueFactory = _ => 1 };
         Option<bool> noReport = new("--no-report") { Description = "Write results alone, no report" };
         Option<string?> control = new("--control") { Description = "For pretraining: the encoder of pretrain smiles --objective mlm", HelpName = "FOLDER" };
-        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, scale, seeds, only, dryRun, jobs, noReport, control };
+        Option<bool> bf16 = new("--bf16") { Description = "Train networks with products in bfloat16, as train --bf16 does: up to twice as fast on processors with AVX512-BF16" };
+        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, scale, seeds, only, dryRun, jobs, noReport, control, bf16 };
         HelpWithExamples.Set(command, ["./llmfusion reproduce table1 --scale smoke -o my-table1", "./llmfusion reproduce table2 --seeds 3 -o my-table2", "./llmfusion reproduce fusion --seeds 3 -o my-fusion", "./llmfusion reproduce fusion -o my-fusion --only gr,mfp", "./llmfusion reproduce pretraining --control my-mlm-encoder -o my-pretraining --dry-run"],
             ["Cells run one after the other, or --jobs at once. Ctrl-C keeps what is done and where the cell under way is: the same command goes on."]);
         command.SetRun((parse, screen, stop) =>
@@ -39,6 +40,7 @@ internal static class ReproduceCommand
                 "fusion" => FusionStudy.Create(),
                 _ => PretrainingStudy.Create(parse.GetValue(control) ?? throw new UsageException("pretraining needs its control: --control FOLDER, from ./llmfusion pretrain smiles --objective mlm")),
             };
+            if (parse.GetValue(bf16)) study = study.InBFloat16();
             string folder = parse.GetValue(output)!;
             StudyRun run = new(study, folder, parse.GetValue(seeds), OptionValues.List(parse.GetValue(only)));
             if (parse.GetValue(dryRun))
@@ -66,6 +68,7 @@ internal static class ReproduceCommand
         ProcessStartInfo OneCell(ParseResult parse, StudyCell cell) => new(Environment.ProcessPath!,
         [
             "reproduce", parse.GetValue(name)!, "--scale", parse.GetValue(scale)!, "--seeds", parse.GetValue(seeds).ToString(CultureInfo.InvariantCulture), "--only", cell.Name, "--no-report", "-o", parse.GetValue(output)!,
+            .. parse.GetValue(bf16) ? ["--bf16"] : Array.Empty<string>(),
             .. parse.GetValue(control) is { } encoder ? ["--control", encoder] : Array.Empty<string>(),
         ]);
     }

@@ -142,6 +142,14 @@ public sealed record Study
         return [.. all.Where(cell => only.Any(part => names.Contains(part) ? cell.Name == part : cell.Name.Contains(part, StringComparison.OrdinalIgnoreCase)))];
     }
 
+    /// <summary>The same, its networks trained with products in bfloat16.</summary>
+    public Study InBFloat16() => this with
+    {
+        Arguments = $"{Arguments} --bf16",
+        Question = $"{Question.TrimEnd()}\n\nNetworks were trained with products in bfloat16; validation and test are in float32.",
+        Rows = [.. Rows.Select(row => row.Task is CellTask.Fusion ? row with { Task = row.Task.Changed(config => config with { Bf16 = true }) } : row)],
+    };
+
     private IReadOnlyList<StudyCell> All(int seeds) =>
     [
         .. from seed in Enumerable.Range(0, seeds)
@@ -167,18 +175,26 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
         : task;
 
     /// <summary>To be raised where the program gives another result for the same configuration, and old cells must not stand beside new ones.</summary>
-    private const int Version = 1;
+    private const int Version = 2;
 
     private static readonly ConcurrentDictionary<string, string> Hashes = new();
 
     /// <summary>
     /// What decides the result, as far as it is known before the data is read: the configuration, with the files of local encoders in the place of their
-    /// folders. A cell whose key has changed is run again. Named data is not compared; its hash stands in the result.
+    /// folders, and without what is as it is by default, so that a new option leaves old cells as they are. A cell whose key has changed is run again.
+    /// Named data is not compared; its hash stands in the result.
     /// </summary>
     public string Key()
     {
         CellTask named = Task.Changed(config => config with { Encoders = config.Encoders.ToDictionary(e => e.Key, e => Named(e.Value)) });
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Version} {named.GetType().Name} {ToJson(named).ToJsonString()}")));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Version} {named.GetType().Name} {WithoutDefaults(ToJson(named)).ToJsonString()}")));
+
+        static JsonObject WithoutDefaults(JsonObject task)
+        {
+            JsonObject run = task["run"]?.AsObject() ?? task, byDefault = ResumeRules.ToJson(new RunConfig());
+            foreach (string name in run.Select(p => p.Key).Where(name => JsonNode.DeepEquals(run[name], byDefault[name])).ToArray()) run.Remove(name);
+            return task;
+        }
 
         static string Named(string text)
         {

@@ -14,6 +14,16 @@ public sealed class StudyTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
+    public void Bfloat16_is_another_cell_for_a_network_and_the_same_for_trees()
+    {
+        Study study = PaperTables.Table1(StudyScale.Smoke), other = study.InBFloat16();
+        (CellTask Task, bool Same)[] keys = [.. study.Cells(1).Zip(other.Cells(1), (before, now) => (before.Task, before.Key() == now.Key()))];
+        Assert.All(keys, k => Assert.Equal(k.Task is not CellTask.Fusion, k.Same));
+        Assert.Contains(keys, k => k.Same);
+        Assert.EndsWith("--bf16", other.Arguments, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_study_runs_each_cell_once_and_goes_on_where_it_was_cut_off()
     {
         List<string> begun = [];
