@@ -108,6 +108,9 @@ public sealed record StudyRow(string Name, string Title, string Group, CellTask 
 
     /// <summary>Names of the panels that have the row; null: all.</summary>
     public IReadOnlyList<string>? Panels { get; init; }
+
+    /// <summary>The one target that it is trained for; null: all targets of the panel at once.</summary>
+    public string? Target { get; init; }
 }
 
 /// <summary>A question that a table answers: every row is trained on the data of every panel, with every seed.</summary>
@@ -121,6 +124,9 @@ public sealed record Study
 
     /// <summary>What is asked and how it is measured, in Markdown.</summary>
     public required string Question { get; init; }
+
+    /// <summary>In what it departs from the paper, each in Markdown; empty where the paper has no such study.</summary>
+    public IReadOnlyList<string> Departures { get; init; } = [];
 
     /// <summary>The arguments of <c>reproduce</c> that make it.</summary>
     public required string Arguments { get; init; }
@@ -170,7 +176,7 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
     public string Name { get; } = string.Create(CultureInfo.InvariantCulture, $"{Row.Name}.{Panel.Name}.seed{Seed}");
 
     /// <summary>What is run.</summary>
-    public CellTask Task { get; } = Row.Task.Changed(config => Panel.Apply(config) with { Targets = [.. Panel.Targets], Seed = Seed }) is var task && task is CellTask.Boosted boosted
+    public CellTask Task { get; } = Row.Task.Changed(config => Panel.Apply(config) with { Targets = [.. Row.Target is { } target ? [target] : Panel.Targets], Seed = Seed }) is var task && task is CellTask.Boosted boosted
         ? boosted with { Config = boosted.Config with { Metric = Panel.Metric == StudyMetric.Mae ? "mae" : "rmse" } } // what the table shows chooses
         : task;
 

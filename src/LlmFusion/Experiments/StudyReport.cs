@@ -31,6 +31,8 @@ public static class StudyReport
         AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, figures, notes, output));
     }
 
+    private const string DeparturesTitle = "Departures from the paper";
+
     private const string AloneTitle = "On the test molecules that do not stand in the data set's training split if stereochemistry is ignored";
 
     private static string Markdown(Study study, StudyTable table, StudyTable? alone, string[] figures, string[] notes)
@@ -47,6 +49,7 @@ public static class StudyReport
 
         foreach (string figure in figures) text.Append($"![{figure}]({figure}.png)\n");
         text.Append('\n').AppendJoin("\n\n", notes).Append('\n');
+        if (study.Departures.Count > 0) text.Append($"\n## {DeparturesTitle}\n\n").AppendJoin("", study.Departures.Select(d => $"- {d}\n"));
         return text.ToString();
 
         void Table(StudyTable of)
@@ -67,13 +70,14 @@ public static class StudyReport
     {
         StringBuilder html = new();
         HtmlPage.Begin(html, "LLM-Fusion study", study.Title, $"{table.Lines.Count} of {study.Rows.Count} rows");
-        html.Append($"<section><p>{HtmlPage.Text(study.Question.Trim()).Replace("`", "", StringComparison.Ordinal).Replace("*", "", StringComparison.Ordinal)}</p></section>\n");
+        html.Append($"<section><p>{Plain(study.Question.Trim())}</p></section>\n");
         if (table.Lines.Count > 0) Table(table, "Errors on the test split");
         if (alone is not null) Table(alone, AloneTitle);
         html.Append("<section><h2>Figures</h2>\n<div class=\"figures\">\n");
         foreach ((int i, string figure) in figures.Index()) html.Append($"<figure class=\"wide\">{HtmlPage.Inline(File.ReadAllText(Path.Combine(output, figure + ".svg")), $"f{i}-")}</figure>\n");
         html.Append("</div></section>\n<section><h2>How it was measured</h2>\n");
-        foreach (string note in notes) html.Append($"<p>{HtmlPage.Text(note).Replace("`", "", StringComparison.Ordinal)}</p>\n");
+        foreach (string note in notes) html.Append($"<p>{Plain(note)}</p>\n");
+        if (study.Departures.Count > 0) html.Append($"<h2>{DeparturesTitle}</h2>\n<ul>").AppendJoin("", study.Departures.Select(d => $"<li>{Plain(d)}</li>")).Append("</ul>\n");
         html.Append("</section>\n");
         HtmlPage.End(html, "Written by LlmFusion from the results in cells/.");
         return html.ToString();
@@ -92,6 +96,9 @@ public static class StudyReport
                 .AppendJoin("", Headings(of).Skip(of.Columns.Count).Select(_ => "<td></td>")).Append("</tr>\n</tbody></table></div></section>\n");
         }
     }
+
+    /// <summary>Markdown's words alone.</summary>
+    private static string Plain(string markdown) => HtmlPage.Text(markdown).Replace("`", "", StringComparison.Ordinal).Replace("*", "", StringComparison.Ordinal);
 
     private static IEnumerable<string> Headings(StudyTable table)
     {

@@ -24,6 +24,19 @@ public sealed class StudyTests : IDisposable
     }
 
     [Fact]
+    public void Each_table_has_rows_for_one_target_alone_and_says_in_what_it_departs_from_the_paper()
+    {
+        (Study Study, string[] Targets)[] all = [(PaperTables.Table1(StudyScale.Mini), ["homo", "lumo", "gap"]), (PaperTables.Table2(StudyScale.Mini), ["logp", "qed"]), (PaperTables.Table3(StudyScale.Mini), [])];
+        foreach ((Study study, string[] targets) in all)
+        {
+            StudyCell[] alone = [.. study.Cells(1).Where(cell => cell.Row.Target is not null)];
+            Assert.Equal(targets, alone.Select(cell => Assert.Single(cell.Task.Run.Targets)));
+            Assert.Equal(study.Rows.Count, study.Rows.Select(r => r.Name).Distinct().Count());
+            Assert.NotEmpty(study.Departures);
+        }
+    }
+
+    [Fact]
     public void A_study_runs_each_cell_once_and_goes_on_where_it_was_cut_off()
     {
         List<string> begun = [];
@@ -65,6 +78,8 @@ public sealed class StudyTests : IDisposable
 
         string report = Report(run);
         Assert.Contains("| *one* |", report, StringComparison.Ordinal);
+        Assert.EndsWith("## Departures from the paper\n\n- Data: *other* `molecules`.\n", report, StringComparison.Ordinal);
+        Assert.Contains("<li>Data: other molecules.</li>", File.ReadAllText(Path.Combine(output, StudyReport.HtmlFileName)), StringComparison.Ordinal);
         Assert.Contains("4 runs", report, StringComparison.Ordinal);
         Assert.DoesNotContain("Not run yet", report, StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(output, "demo-logp.svg")));
@@ -162,6 +177,7 @@ public sealed class StudyTests : IDisposable
             Title = "Small",
             Arguments = "small",
             Question = "Is it run?",
+            Departures = ["Data: *other* `molecules`."],
             Panels = [new("demo", "Demo", ["logp"], StudyMetric.Mae, c => c with { Data = "demo", TrainRows = 100 }) { IsPapers = true }],
             Rows =
             [
