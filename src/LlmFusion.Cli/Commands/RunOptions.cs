@@ -115,14 +115,14 @@ internal sealed class RunOptions
     {
         Option<T> option = new(name) { Description = description + (byDefault is null ? "" : string.Create(CultureInfo.InvariantCulture, $" [default: {byDefault(new RunConfig())}]")) };
         _command.Options.Add(option);
-        _overrides.Add((result, config) => result.GetResult(option) is null ? config : apply(config, result.GetValue(option)!));
+        _overrides.Add((result, config) => result.GetResult(option) is { Implicit: false } ? apply(config, result.GetValue(option)!) : config);
     }
 
     private void AddPairs(string name, string description, string form, Func<RunConfig, Dictionary<string, string>, RunConfig> apply)
     {
         Option<string[]> option = OptionValues.Pairs(name, description, form);
         _command.Options.Add(option);
-        _overrides.Add((result, config) => result.GetResult(option) is null ? config : apply(config, OptionValues.ParsePairs(name, result.GetValue(option))));
+        _overrides.Add((result, config) => result.GetResult(option) is { Implicit: false } ? apply(config, OptionValues.ParsePairs(name, result.GetValue(option))) : config);
     }
 
     private void AddList(string name, string description, Func<RunConfig, string[], RunConfig> apply, string? byDefault = null) =>

@@ -70,6 +70,20 @@ public sealed class TrainCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task What_a_configuration_file_says_holds_where_the_command_says_nothing()
+    {
+        // Each of these is the other way round by default, and has an option without a value.
+        string data = cli.Write("data.csv", "smiles,a", "CCO,1", "CCN,2", "not a molecule,3", "CCS,3", "CCC,4", "CC#N,5", "CCCC,5");
+        string yaml = cli.Write("run.yaml", $"file: {data}", "targets: [a]", "modalities: [fingerprint]", "size: tiny", "epochs: 1", "split_fractions: [0.6, 0.4, 0]",
+            "evaluate_test: false", "skip_bad_rows: true", "store: false", "keep_checkpoints: true", "ridge_baseline: true", "checkpoint_activations: true");
+        Assert.True(ExitCode.Done == await cli.Run("train", "--config", yaml, "-o", cli["model"]), cli.Error);
+        RunConfig config = RunConfig.Load(cli["model/config.yaml"]);
+        Assert.Equal((false, true, false, true, true, true), (config.EvaluateTest, config.SkipBadRows, config.Store, config.KeepCheckpoints, config.RidgeBaseline, config.CheckpointActivations));
+        Assert.True(ExitCode.Done == await cli.Run("train", "--config", yaml, "--keep-checkpoints", "false", "-o", cli["other"]), cli.Error);
+        Assert.False(RunConfig.Load(cli["other/config.yaml"]).KeepCheckpoints);
+    }
+
+    [Fact]
     public async Task Embed_does_not_take_an_encoder_to_be_trained()
     {
         Assert.Equal(ExitCode.WrongUse, await cli.Run("embed", cli.Write("data.csv", "smiles", "C"), "--encoder", "chemberta,train", "-o", cli["out.csv"]));
