@@ -76,7 +76,7 @@ public sealed partial class StudyJobs(StudyRun run, int jobs, Func<StudyCell, Pr
         int cores = Math.Max(1, Environment.ProcessorCount / jobs);
         info.Environment["OMP_NUM_THREADS"] = cores.ToString(CultureInfo.InvariantCulture);
         info.Environment["DOTNET_PROCESSOR_COUNT"] = cores.ToString("X", CultureInfo.InvariantCulture); // hexadecimal
-        using StreamWriter file = new(log);
+        using StreamWriter file = new(log) { AutoFlush = true }; // for whoever follows it
         using Process process = Process.Start(info) ?? throw new InvalidOperationException($"{asked.FileName} did not start");
         process.OutputDataReceived += (_, line) => Write(line.Data);
         process.ErrorDataReceived += (_, line) => Write(line.Data);
