@@ -44,7 +44,8 @@ internal sealed class RunOptions
         Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } });
         Add<int>("--fingerprint-size", "Length of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Size = v } });
         Add<string>("--smiles-form", "Spelling that the sequence modalities read: canonical or as-given", (c, v) => c with { SmilesForm = Choice(v, ("canonical", SmilesForm.Canonical), ("as-given", SmilesForm.AsGiven)) });
-        AddList("--target-scaling", "How targets are scaled: standard, none or log; or by target, for instance ic50=log", Scalings, "standard");
+        AddForAllOrSome("--target-scaling", "How targets are scaled: standard, none or log; or by target, for instance ic50=log", "standard", Scaling,
+            (c, v) => c with { TargetScaling = v }, (c, v) => c with { TargetScalings = v });
         Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v });
         Add<bool>("--no-test", "Leave the test split unopened, for tuning", (c, v) => c with { EvaluateTest = !v });
     }
@@ -58,7 +59,7 @@ internal sealed class RunOptions
         Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
         Add<string>("--init", "Trained model to begin from, a folder or llmfusion-mini: its architecture and weights; or the weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)",
             (c, v) => v switch { "pretrained" => c with { Init = InitKind.Pretrained }, "random" => c with { Init = InitKind.Random }, _ => c with { InitModel = v } });
-        Add<bool>("--freeze-encoders", "With --init of a model: leave its encoders of smiles, selfies and text as they are; their embeddings are computed once, so that many epochs are cheap", (c, v) => c with { FreezeEncoders = v });
+        Add<bool>("--freeze-encoders", "With --init of a model: leave its encoders of smiles, selfies and text as they are; their embeddings are computed once", (c, v) => c with { FreezeEncoders = v });
         Add<string>("--fusion", "What fuses: language-model (--backbone, else a new GPT-2 of --size), llama or granite (new, of the same size), or to compare with, an MLP with as many weights on the modality tokens' mean or concatenation: mean-mlp, concat-mlp", (c, v) => c with { Fusion = Choice(v, ("language-model", FusionKind.LanguageModel), ("mean-mlp", FusionKind.MeanMlp), ("llama", FusionKind.Llama), ("granite", FusionKind.Granite), ("concat-mlp", FusionKind.ConcatMlp)) });
         AddList("--atom-contributions", "Targets to which what the graph's atoms contribute is added: those that grow with the molecule, as in logp", (c, v) => c with { AtomContributions = [.. v] });
         Add<string>("--graph-tokens", "What the language model reads of the graph: pooled (one token) or atoms (one for each atom)", (c, v) => c with { GraphTokens = Choice(v, ("pooled", GraphTokens.Pooled), ("atoms", GraphTokens.Atoms)) });
@@ -69,7 +70,8 @@ internal sealed class RunOptions
         Add<string>("--modality-encoding", "Modality encodings: learned or sinusoidal", (c, v) => c with { ModalityEncoding = Choice(v, ("learned", ModalityEncoding.Learned), ("sinusoidal", ModalityEncoding.Sinusoidal)) });
         Add<int>("--max-tokens", "Longest token sequence", (c, v) => c with { MaximumTokens = v });
         Add<double>("--dropout", "Dropout probability", (c, v) => c with { Dropout = v });
-        AddList("--modality-dropout", "Probability with which each modality of a training molecule is left out (one always stays), so that the model answers from any subset; or by modality, for instance 0.2,text=0.9", ModalityDropouts, "0");
+        AddForAllOrSome("--modality-dropout", "Probability with which each modality of a training molecule is left out (one always stays), so that the model answers from any subset; or by modality, for instance 0.2,text=0.9", "0",
+            text => Number("--modality-dropout", text), (c, v) => c with { ModalityDropout = v }, (c, v) => c with { ModalityDropouts = v });
         Add<double>("--single-modality", "Probability with which a training molecule keeps one modality alone", (c, v) => c with { SingleModality = v }, c => c.SingleModality);
         Add<string>("--tune", "What of the fusion model is trained: full, lora (adapters in the language model, and all that is new), head (projections, fingerprint encoder, head) or norms (these, norms and positions)", (c, v) => c with { Tune = Choice(v, ("full", TuneMode.Full), ("lora", TuneMode.Lora), ("head", TuneMode.Head), ("norms", TuneMode.Norms)) }, c => "full");
         Add<int>("--lora-rank", "Rank of the adapters", (c, v) => c with { LoraRank = v }, c => c.LoraRank);
@@ -78,7 +80,7 @@ internal sealed class RunOptions
         AddList("--lora-targets", "Layers that get an adapter (else c_attn in a GPT-2, q_proj,v_proj in Llama and Granite)", (c, v) => c with { LoraTargets = [.. v] });
         Add<bool>("--lora-merge", "Take the adapters into the weights at the end instead of saving them beside", (c, v) => c with { LoraMerge = v });
         AddPairs("--encoder-learning-rate", "Learning rate of an encoder that is trained along (else --learning-rate), as in smiles=1e-5", "NAME=RATE", (c, v) => c with { EncoderLearningRates = v.ToDictionary(r => r.Key, r => Number("--encoder-learning-rate", r.Value)) });
-        AddList("--loss", "mse, mae or huber; or by target, for instance mae,logp=mse", TargetLosses, "mse");
+        AddForAllOrSome("--loss", "mse, mae or huber; or by target, for instance mae,logp=mse", "mse", Loss, (c, v) => c with { Loss = v }, (c, v) => c with { TargetLosses = v });
         Add<double>("--huber-delta", "Where Huber's loss turns from a parabola to a line, in scaled units", (c, v) => c with { HuberDelta = v }, c => c.HuberDelta);
         AddList("--target-weights", "Weights of targets in the loss, for instance gap=2,homo=0.5 (1 for those not named)", (c, v) => c with { TargetWeights = Named("--target-weights", v).ToDictionary(w => w.Name, w => Number("--target-weights", w.Value)) });
         Add<int>("--epochs", "Most epochs", (c, v) => c with { Epochs = v }, c => c.Epochs);
@@ -125,36 +127,21 @@ internal sealed class RunOptions
         _overrides.Add((result, config) => result.GetResult(option) is { Implicit: false } ? apply(config, OptionValues.ParsePairs(name, result.GetValue(option))) : config);
     }
 
+    /// <summary>An option with a value for all (targets, modalities), or NAME=VALUE for some of them, or both.</summary>
+    private void AddForAllOrSome<T>(string name, string description, string byDefault, Func<string, T> parse, Func<RunConfig, T, RunConfig> forAll, Func<RunConfig, Dictionary<string, T>, RunConfig> forSome) =>
+        AddList(name, description, (config, given) =>
+        {
+            ILookup<bool, string> isNamed = given.ToLookup(g => g.Contains('=', StringComparison.Ordinal));
+            config = isNamed[false].Aggregate(config, (c, value) => forAll(c, parse(value)));
+            return isNamed.Contains(true) ? forSome(config, Named(name, [.. isNamed[true]]).ToDictionary(n => n.Name, n => parse(n.Value))) : config;
+        }, byDefault);
+
     private void AddList(string name, string description, Func<RunConfig, string[], RunConfig> apply, string? byDefault = null) =>
         Add<string>(name, description, (config, text) => apply(config, text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)), byDefault is null ? null : _ => byDefault);
 
-    /// <summary>One kind for all targets, or NAME=KIND for some.</summary>
-    private static RunConfig Scalings(RunConfig config, string[] given)
-    {
-        foreach (string one in given.Where(g => !g.Contains('='))) config = config with { TargetScaling = Kind(one) };
-        (string Name, string Value)[] named = [.. Named("--target-scaling", [.. given.Where(g => g.Contains('='))])];
-        return named.Length == 0 ? config : config with { TargetScalings = named.ToDictionary(n => n.Name, n => Kind(n.Value)) };
+    private static ScalingKind Scaling(string text) => Choice(text, ("standard", ScalingKind.Standard), ("none", ScalingKind.None), ("log", ScalingKind.Log));
 
-        static ScalingKind Kind(string text) => Choice(text, ("standard", ScalingKind.Standard), ("none", ScalingKind.None), ("log", ScalingKind.Log));
-    }
-
-    /// <summary>One kind for all targets, or NAME=KIND for some.</summary>
-    private static RunConfig TargetLosses(RunConfig config, string[] given)
-    {
-        foreach (string one in given.Where(g => !g.Contains('='))) config = config with { Loss = Kind(one) };
-        (string Name, string Value)[] named = [.. Named("--loss", [.. given.Where(g => g.Contains('='))])];
-        return named.Length == 0 ? config : config with { TargetLosses = named.ToDictionary(n => n.Name, n => Kind(n.Value)) };
-
-        static LossKind Kind(string text) => Choice(text, ("mse", LossKind.Mse), ("mae", LossKind.Mae), ("huber", LossKind.Huber));
-    }
-
-    /// <summary>One probability for all modalities, or NAME=P for some.</summary>
-    private static RunConfig ModalityDropouts(RunConfig config, string[] given)
-    {
-        foreach (string one in given.Where(g => !g.Contains('='))) config = config with { ModalityDropout = Number("--modality-dropout", one) };
-        (string Name, string Value)[] named = [.. Named("--modality-dropout", [.. given.Where(g => g.Contains('='))])];
-        return named.Length == 0 ? config : config with { ModalityDropouts = named.ToDictionary(n => n.Name, n => Number("--modality-dropout", n.Value)) };
-    }
+    private static LossKind Loss(string text) => Choice(text, ("mse", LossKind.Mse), ("mae", LossKind.Mae), ("huber", LossKind.Huber));
 
     private static IEnumerable<(string Name, string Value)> Named(string option, string[] given) => OptionValues.ParsePairs(option,
         [.. given.Select(g => g.Contains('=') ? g : throw new UsageException($"{option}: got {g}, expected NAME=VALUE"))]).Select(p => (p.Key, p.Value));
