@@ -82,6 +82,9 @@ internal sealed class InitialModel : IDisposable
         foreach (string name in config.EncoderLearningRates.Keys.Where(name => Inputs.Frozen.Keys.Any(m => m.Name == name) || (config.FreezeEncoders && Has(Modality.Parse(name)))))
             throw new ArgumentException($"encoder_learning_rates: got {name}, whose encoder in {Entry.Name} is frozen; expected one that is trained along");
 
+        if (config.FreezeEncoders && !stack.Any(m => m.IsSequence && Has(m) && !Inputs.Frozen.ContainsKey(m)))
+            throw new ArgumentException($"freeze_encoders: of {string.Join(", ", stack)}, {Entry.Name} has no encoder that was trained along, of smiles, selfies or text; expected one, or no freeze_encoders");
+
         IEnumerable<string> decided = Architecture;
         if (Has(Modality.Fingerprint) && stack.Contains(Modality.Fingerprint))
         {

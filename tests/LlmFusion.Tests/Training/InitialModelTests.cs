@@ -129,6 +129,7 @@ public sealed class InitialModelTests : IDisposable
         using TrainedModel further = TrainedModelOf(_next with { InitModel = _folder["next"], LearningRate = 1e-3 }, "further");
         Assert.NotEqual(File.ReadAllBytes(_folder["next/encoders/smiles/model.safetensors"]), File.ReadAllBytes(_folder["further/encoders/smiles/model.safetensors"]));
         Assert.Contains("is frozen", Assert.Throws<ArgumentException>(() => TrainedModelOf(config with { EncoderLearningRates = new() { ["smiles"] = 1e-4 } }, "refused")).Message);
+        Assert.Contains("freeze_encoders: of fingerprint, base has no encoder", Assert.Throws<ArgumentException>(() => TrainedModelOf(config with { Modalities = ["fingerprint"] }, "refused")).Message);
         Assert.Contains("freeze_encoders: got True, expected a model to begin from", Assert.Throws<ArgumentException>(() => TrainedModelOf(_base with { FreezeEncoders = true }, "refused")).Message);
     }
 
