@@ -1,4 +1,6 @@
+using System.Globalization;
 using LlmFusion.Baselines;
+using LlmFusion.Boosting;
 using LlmFusion.DataSets;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
@@ -201,7 +203,7 @@ public static class PaperTables
     private static IReadOnlyList<string> Departures(StudyScale scale) =>
     [
         scale.Backbone is null
-            ? $"Encoders: `{string.Join("`, `", scale.Encoders.Values)}` of 256 dimensions, pretrained by this program on QM9's and ChEBI-20's training molecules, in the place of ChemBERTa, SELF-BART and GPT-2 (P15), which learned from millions of molecules and texts. Frozen, as there."
+            ? $"Encoders: `{string.Join("`, `", scale.Encoders.Values)}` of 256 dimensions, pretrained by this program on QM9's and ChEBI-20's training molecules, in the place of ChemBERTa, SELF-BART and GPT-2 (P15). Frozen, as there."
             : "Encoders: those that the paper names (P15), frozen.",
         scale.Backbone is null
             ? "Language model: a new GPT-2 of random weights (P14 has the pretrained GPT-2 Small). There is no projection where the widths are equal (P6)."
@@ -209,8 +211,13 @@ public static class PaperTables
         $"Training: {scale.Epochs} epochs (ChEBI-20: {scale.ChebiEpochs}; encoders trained along: a sixth), one-cycle in the place of ReduceLROnPlateau (P19), a running average of the weights; the loss is the error that the table shows. One setting for all rows, not searched for each, while the trees are searched for each row and target.",
         "Targets: one fusion model learns all targets of a table at once; the rows *trained for one target alone* show what that changes. The paper does not say.",
         "Fingerprint: radius 2, 2,048 bits (the paper gives neither), binary as in P16, except where a row says *counts*.",
-        "XGBoost's ranges (P18 names the settings, not their ranges) are this program's: `./llmfusion baseline --help`.",
+        "XGBoost: P18 names the settings that are searched, not their ranges. Here: " + Ranges(new RandomSearch()),
     ];
+
+    private static string Ranges(RandomSearch search) => string.Create(CultureInfo.InvariantCulture,
+        $"learning rate {Of(search.LearningRate)}, depth {Of(search.MaxDepth)}, trees {Of(search.Estimators)}, share of rows {Of(search.Subsample)} and of features {Of(search.ColsampleByTree)}, gamma 0 or {Of(search.Gamma)}, least weight of a leaf {Of(search.MinChildWeight)}.");
+
+    private static string Of<T>(SearchRange<T> range) => string.Create(CultureInfo.InvariantCulture, $"{range.Low} to {range.High}");
 
     private static string Trees(StudyScale scale) =>
         $"XGBoost: {scale.Trials} random settings for each target{(scale.SearchRows is { } rows ? $" on {rows:N0} training rows" : "")}, chosen on validation by the error that the table shows, the best grown on all training rows; squared errors are minimised. Fusion: one setting for all rows.";
