@@ -62,7 +62,7 @@ public sealed record FusionConfig
     /// <summary>Width of the atoms' states, where there is a graph; 0 without one.</summary>
     public int AtomWidth { get; init; }
 
-    /// <summary>Targets, by their place, to which contributions of the atoms are added.</summary>
+    /// <summary>Targets, by their place, that are sums over the atoms of molecules with a graph.</summary>
     public IReadOnlyList<int> AtomTargets { get; init; } = [];
 
     /// <summary>Fails where the parts do not fit each other.</summary>

@@ -25,8 +25,8 @@ public sealed record AtomTokens(Tensor States, Tensor Mask);
 /// e_m = Projection_m(z_m)            a Linear only where d_m != d; fingerprint and columns have Linear + ReLU instead
 /// T   = stack(e_1 .. e_M) + P        y = Linear(mean over M of LLM(inputs_embeds = T))
 /// </code>
-/// A molecule may lack modalities: their tokens are masked out of the attention and of the mean. To some targets a graph may add
-/// what its atoms contribute, y + W_atom (sum over atoms of h_i) / 16: the language model's norms hide how large a molecule is, and some properties grow with it.
+/// A molecule may lack modalities: their tokens are masked out of the attention and of the mean. Targets may be sums over atoms, where there is a graph:
+/// y_t = b_t + (sum over atoms i of MLP_t(h_i)) / 16 instead. The language model's norms hide how large a molecule is, and some properties grow with it.
 /// </summary>
 public sealed class FusionModel : nn.Module
 {
@@ -38,7 +38,7 @@ public sealed class FusionModel : nn.Module
     private readonly Tensor? _modalityPositions;
     private readonly LanguageModel _llm;
     private readonly Linear _head;
-    private readonly Linear? _atomHead;
+    private readonly AtomHead? _atomHead;
 
     /// <summary>Builds the model with freshly initialised weights (torch's generator decides them).</summary>
     /// <param name="config">Modalities, widths, targets.</param>
@@ -76,8 +76,7 @@ public sealed class FusionModel : nn.Module
         register_module("llm", _llm = llm);
         register_module("head", _head = nn.Linear(width, config.Targets));
         if (config.AtomTargets.Count == 0) return;
-        register_module("atom_head", _atomHead = nn.Linear(config.AtomWidth, config.AtomTargets.Count, hasBias: false));
-        nn.init.zeros_(_atomHead.weight);
+        register_module("atom_head", _atomHead = new AtomHead(config.AtomWidth, config.AtomTargets.Count));
     }
 
     /// <summary>The configuration that the model was built from.</summary>
@@ -90,8 +89,8 @@ public sealed class FusionModel : nn.Module
     /// <param name="embeddings">Per modality (N, d_m); rows of molecules that lack the modality hold any finite values. One that is left out is missing for all molecules, and M is less.</param>
     /// <param name="present">(N, M): 1 where the molecule has the modality, at least one per row; null where all have all.</param>
     /// <param name="atoms">The graph, where its atoms are tokens; it has no embedding then.</param>
-    /// <param name="sums">Sums of the atoms' states (N, d_atom), zeros for molecules without a graph, where their contributions are added; null: no molecule has one.</param>
-    public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null, AtomTokens? atoms = null, Tensor? sums = null)
+    /// <param name="contributions">Of the atoms, to the targets that are sums over them; null: no molecule has a graph, or no target is such a sum.</param>
+    public FusionOutput Forward(IReadOnlyDictionary<Modality, Tensor> embeddings, Tensor? present = null, AtomTokens? atoms = null, AtomContributions? contributions = null)
     {
         using DisposeScope scope = NewDisposeScope();
         Modality[] given = [.. Config.Modalities.Where(embeddings.ContainsKey)];
@@ -118,11 +117,15 @@ public sealed class FusionModel : nn.Module
         Tensor hidden = _llm.Forward(null, stacked, present, PositionsOf(given, stacked), addPositions); // (N, M, d)
         Tensor fused = present is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, present);    // (N, d)
         Tensor prediction = _head.forward(fused);                                                   // (N, T)
-        if (_atomHead is not null && sums is not null)
-            prediction = prediction.index_add(1, tensor([.. Config.AtomTargets.Select(t => (long)t)], device: prediction.device), _atomHead.forward(sums), 1);
+        if (contributions is not null) prediction = WithSums(prediction, contributions);
         return new FusionOutput(stacked.MoveToOuterDisposeScope(), hidden.MoveToOuterDisposeScope(),
             fused.MoveToOuterDisposeScope(), prediction.MoveToOuterDisposeScope());
     }
+
+    /// <summary>Each atom's contributions to the targets of <see cref="FusionConfig.AtomTargets"/>, of which there must be some.</summary>
+    /// <param name="states">The atoms' states (A, d_atom).</param>
+    /// <returns>(A, C)</returns>
+    public Tensor Contribute(Tensor states) => _atomHead!.forward(states);
 
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
     protected override void RegisterComponents()
@@ -141,6 +144,15 @@ public sealed class FusionModel : nn.Module
         IEnumerable<long> places = given.Select(m => (long)Array.IndexOf(single, m));
         IEnumerable<long> atoms = Enumerable.Range(single.Length, (int)stacked.shape[1] - given.Length).Select(place => (long)place);
         return tensor([.. places, .. atoms], device: stacked.device).unsqueeze(0).expand(stacked.shape[0], stacked.shape[1]); // (N, L)
+    }
+
+    /// <summary>The prediction (N, T), where the targets that are sums over atoms are their sums and the head's bias.</summary>
+    private Tensor WithSums(Tensor prediction, AtomContributions contributions)
+    {
+        Tensor targets = tensor([.. Config.AtomTargets.Select(t => (long)t)], device: prediction.device);   // (C)
+        Tensor sums = contributions.Sums + _head.bias!.index_select(0, targets);                            // (N, C)
+        if (contributions.Given is { } given) sums = where(given, sums, prediction.index_select(1, targets));
+        return prediction.index_copy(1, targets, sums);
     }
 
     private Tensor Project(Modality modality, Tensor embedding)

@@ -50,8 +50,7 @@ public sealed class PropertyModel : nn.Module
         Tensor? present = single.Length == Fusion.Config.Modalities.Count ? batch.Present
             : single.Any(batch.Rows.ContainsKey) ? batch.Present!.index_select(1, Fusion.PlacesOf(single, batch.Present.device)) : null; // (N, M)
         Tensor? nodes = batch.Graphs is { } graphs ? Graph?.Forward(graphs) : null;      // (A, H)
-        Tensor? sums = Fusion.Config.AtomTargets.Count == 0 || nodes is null ? null : Placed(Modality.Graph, GraphNetwork.SumOverNodes(nodes, batch.Graphs!), batch);
-        return Fusion.Forward(single.ToDictionary(m => m, m => Embed(m, batch, nodes)), present, single.Length < used.Length ? Atoms(batch, nodes) : null, sums).Prediction.MoveToOuterDisposeScope();
+        return Fusion.Forward(single.ToDictionary(m => m, m => Embed(m, batch, nodes)), present, single.Length < used.Length ? Atoms(batch, nodes) : null, Contributions(batch, nodes)).Prediction.MoveToOuterDisposeScope();
     }
 
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
@@ -67,6 +66,15 @@ public sealed class PropertyModel : nn.Module
             : modality == Modality.Graph && nodes is not null ? GraphNetwork.Pool(nodes, batch.Graphs!)
             : null;                                                                     // (K, d_m)
         return embedding is null ? zeros(batch.Count, Fusion.Config.Widths[modality], device: batch.Present!.device) : Placed(modality, embedding, batch);
+    }
+
+    /// <summary>What the atoms contribute; null where no target is a sum over them or no molecule has any.</summary>
+    private AtomContributions? Contributions(Batch batch, Tensor? nodes)
+    {
+        if (Fusion.Config.AtomTargets.Count == 0 || nodes is null) return null;
+        Tensor sums = GraphNetwork.SumOverNodes(Fusion.Contribute(nodes), batch.Graphs!);   // (K, C)
+        Tensor? given = batch.Rows.TryGetValue(Modality.Graph, out Tensor? rows) ? zeros([batch.Count, 1], dtype: ScalarType.Bool, device: sums.device).index_fill(0, rows, true) : null;
+        return new AtomContributions(Placed(Modality.Graph, sums, batch), given);           // (N, C), (N, 1)
     }
 
     /// <summary>Rows of the molecules that have the modality (K, ..) among all, (N, ..); zeros for the others.</summary>

@@ -59,7 +59,7 @@ public sealed record ModelManifest
     /// <summary>What the language model reads of the graph, where that is one of the modalities.</summary>
     public GraphTokens GraphTokens { get; init; }
 
-    /// <summary>The targets to which contributions of the graph's atoms are added.</summary>
+    /// <summary>The targets that are sums over the atoms of molecules with a graph.</summary>
     public IReadOnlyList<string> AtomContributions { get; init; } = [];
 
     /// <summary>sha256 of <c>model.safetensors</c>; of a baseline over the hashes of its trees.</summary>

@@ -18,7 +18,7 @@ namespace LlmFusion.Training;
 internal sealed class InitialModel : IDisposable
 {
     private const string Network = "fusion.", Positions = Network + FusionModel.PositionsName, LlmPositions = Network + "llm.wpe.weight",
-        HeadWeight = Network + "head.weight", HeadBias = Network + "head.bias", AtomHead = Network + "atom_head.weight";
+        HeadWeight = Network + "head.weight", HeadBias = Network + "head.bias", AtomHead = Network + "atom_head.down.weight";
 
     // What a model decides for whoever goes on with it.
     private static readonly string[] Architecture = ["smiles_form", "size", "backbone", "positions", "modality_encoding", "maximum_tokens"],
@@ -184,7 +184,7 @@ internal sealed class InitialModel : IDisposable
     /// <summary>
     /// One row of the head, for the new scaling: with y = (W x + b) s + m before, it is W s / s', (b s + m - m') / s' now.
     /// </summary>
-    /// <returns>Whether the model has the target, in the same unit and kind of scaling.</returns>
+    /// <returns>Whether the model has the target, in the same unit and kind of scaling, and as a sum over atoms where it is one now.</returns>
     private bool GiveHead(TrainedModel model, Dictionary<string, Tensor> from, string target, int row, string unit)
     {
         IReadOnlyList<TargetEntry> entries = _model.Manifest!.Targets;
@@ -197,10 +197,10 @@ internal sealed class InitialModel : IDisposable
         double factor = entries[place].Deviation / scaler.Deviations[row];
         to[HeadWeight][row].copy_(from[HeadWeight][place] * factor);
         // Without the graph there is no atom to contribute anything.
-        if (_model.Manifest.AtomContributions.ToList().IndexOf(target) is >= 0 and int given && model.Network.Fusion.Config.AtomTargets.ToList().IndexOf(row) is >= 0 and int own)
-            to[AtomHead][own].copy_(from[AtomHead][given] * factor);
+        int given = _model.Manifest.AtomContributions.ToList().IndexOf(target), own = model.Network.Fusion.Config.AtomTargets.ToList().IndexOf(row);
+        if (given >= 0 && own >= 0) to[AtomHead][own].copy_(from[AtomHead][given] * factor);
         to[HeadBias][row].copy_(from[HeadBias][place] * factor + (entries[place].Mean - scaler.Means[row]) / scaler.Deviations[row]);
-        return true;
+        return given >= 0 || own < 0; // a sum over atoms that was none before is new
     }
 
     private static int IndexOf(IReadOnlyList<Modality> modalities, Modality modality) => modalities.ToList().IndexOf(modality);

@@ -168,7 +168,7 @@ public sealed partial record RunConfig
     /// <summary>What the language model reads of the graph: one token, or one for each atom.</summary>
     public GraphTokens GraphTokens { get; init; } = GraphTokens.Pooled;
 
-    /// <summary>Targets to whose prediction contributions of the graph's atoms are added, one linear map of each atom's state: those that grow with the molecule.</summary>
+    /// <summary>Targets that are predicted as sums over the atoms of molecules with a graph, an MLP of each atom's state: those that grow with the molecule.</summary>
     public List<string> AtomContributions { get; init; } = [];
 
     /// <summary>Width of an atom's state in the graph encoder; null: half the width of <see cref="Size"/>.</summary>

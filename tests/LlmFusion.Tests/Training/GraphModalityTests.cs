@@ -85,27 +85,37 @@ public sealed class GraphModalityTests : IDisposable
         using IDisposable noGrad = no_grad();
         ModalityInput fingerprint = new ModalityInput.Fingerprint(new MorganCounts([3], [1]));
         MoleculeInputs[] molecules = [new([fingerprint, new ModalityInput.Graph(Graph("CCO"))]), new([fingerprint, null]), new([null, new ModalityInput.Graph(Graph("C1CCCCC1C"))])];
-        Tensor weight = model.Network.Fusion.get_parameter("atom_head.weight")!;         // (1, H)
+        FusionModel fusion = model.Network.Fusion;
         float[][] with = model.PredictScaled(molecules, 8, CPU);
         GraphBatch graphs = GraphFeatures.Batch([Graph("CCO"), Graph("C1CCCCC1C")], CPU);
-        Tensor nodes = model.Network.Graph!.Forward(graphs);                             // (3 + 7, H)
-        float[] expected = [nodes[..3].matmul(weight.t()).sum().item<float>() / 16, 0, nodes[3..].matmul(weight.t()).sum().item<float>() / 16];
-        Assert.NotEqual(0, expected[0]);
-        weight.zero_();
+        Tensor states = model.Network.Graph!.Forward(graphs);                            // (3 + 7, H)
+        Tensor inside = nn.functional.gelu(states.matmul(Weight("atom_head.up.weight").t()) + Weight("atom_head.up.bias"));
+        Tensor each = inside.matmul(Weight("atom_head.down.weight").t());                // (3 + 7, 1)
+        float bias = Weight("head.bias").item<float>();
+        Assert.Equal(bias + each[..3].sum().item<float>() / 16, with[0][0], 1e-4);
+        Assert.Equal(bias + each[3..].sum().item<float>() / 16, with[2][0], 1e-4);
+        Assert.NotEqual(bias, with[0][0], 1e-4);
+        Weight("atom_head.down.weight").zero_();
         float[][] without = model.PredictScaled(molecules, 8, CPU);
-        for (int n = 0; n < 3; n++) Assert.Equal(expected[n], with[n][0] - without[n][0], 1e-4);
+        Assert.Equal(bias, without[0][0], 1e-6);
+        Assert.Equal(with[1][0], without[1][0], 1e-6); // without a graph the language model answers
+        Assert.NotEqual(bias, without[1][0], 1e-4);
+
+        Tensor Weight(string name) => fusion.get_parameter(name)!;
     }
 
     [Fact]
     public void A_run_that_begins_from_a_model_takes_its_atoms_contributions_over_and_may_add_them()
     {
+        List<string> notes = [];
         RunConfig config = Config(["graph"], GraphTokens.Pooled) with { Epochs = 2, EarlyStopping = 2 };
         string plain = Run(config, "plain"), added = Run(config with { InitModel = plain, AtomContributions = ["a"], LearningRate = 1e-12 }, "added"),
             kept = Run(config with { InitModel = Run(config with { AtomContributions = ["a"] }, "first"), LearningRate = 1e-12 }, "kept");
-        Assert.Equal(Of(plain), Of(added), 1e-5f);
         Assert.Equal(Of(_folder["first"]), Of(kept), 1e-5f);
+        Assert.NotEqual(Of(plain), Of(added), 1e-5f); // a sum of nothing at first, and the run says that it is new
+        Assert.Contains(notes, note => note.EndsWith("new are modalities: none, targets: a", StringComparison.Ordinal));
 
-        string Run(RunConfig of, string name) => TrainingRun.Run(of, _folder[name], resume: false, _ => { }, TestContext.Current.CancellationToken).Folder;
+        string Run(RunConfig of, string name) => TrainingRun.Run(of, _folder[name], resume: false, e => { if (e is RunNote note) notes.Add(note.Text); }, TestContext.Current.CancellationToken).Folder;
 
         float Of(string folder)
         {
@@ -124,7 +134,7 @@ public sealed class GraphModalityTests : IDisposable
         // Without the graph nothing contributes; for another target a head of its own begins at zero.
         Run(config with { InitModel = first, Modalities = ["fingerprint"] }, "no-graph");
         using TrainedModel other = TrainedModel.Load(Run(two with { InitModel = first, Targets = ["b"], AtomContributions = ["b"], LearningRate = 1e-12 }, "other"));
-        using (no_grad()) Assert.Equal(0, other.Network.Fusion.get_parameter("atom_head.weight")!.abs().max().item<float>(), 1e-6);
+        using (no_grad()) Assert.Equal(0, other.Network.Fusion.get_parameter("atom_head.down.weight")!.abs().max().item<float>(), 1e-6);
         // Named data with its default targets.
         string demo = Run(new RunConfig { Data = "demo", TrainRows = 40, Modalities = ["graph"], Size = "tiny", Epochs = 1, AtomContributions = ["logp"] }, "demo");
         using TrainedModel kept = TrainedModel.Load(Run(new RunConfig { Data = "demo", TrainRows = 40, InitModel = demo, Epochs = 1 }, "kept"));
