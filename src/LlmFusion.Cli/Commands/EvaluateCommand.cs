@@ -38,7 +38,7 @@ internal static class EvaluateCommand
             else
             {
                 DataSetEvaluation evaluation = Evaluator.OnDataSet(open.Predictor, name!, parse.GetValue(part)!, done => progress.Report(done), stop);
-                if (parse.GetValue(record) is { } file) ResultRecord.Write(file.FullName, evaluation, model.Folder(parse));
+                if (parse.GetValue(record) is { } file) ResultRecord.Write(file.FullName, evaluation, model.Folders(parse));
                 report = parse.GetValue(noTwins) ? evaluation.WithoutStereoTwins : evaluation.All;
             }
 

@@ -24,7 +24,7 @@ internal static class PredictCommand
         TrainedModelOptions model = new(command);
         HelpWithExamples.Set(command,
             ["./llmfusion predict --smiles \"CC(=O)Oc1ccccc1C(=O)O\"", "./llmfusion predict molecules.csv -o predictions.csv", "./llmfusion predict --model my-model molecules.csv --modalities fingerprint -o predictions.csv"],
-            ["A model with intervals (see models release) gives NAME_lower and NAME_upper beside each property, and a column domain: ok,", "or in what a molecule is unlike those that the properties were learned from."]);
+            ["A model with intervals (see models release) gives NAME_lower and NAME_upper beside each property, and a column domain: ok,", "or in what a molecule is unlike those that the properties were learned from. Several models give the mean of their", "predictions and NAME_deviation, how far they differ; intervals are calibrated for one model alone."]);
         command.SetRun((parse, screen, stop) =>
         {
             string? path = parse.GetValue(file);
@@ -39,7 +39,7 @@ internal static class PredictCommand
             {
                 using OpenModel open = model.Open(parse, screen, columns: null, stop);
                 RowPrediction[] predictions = [.. open.Predictor.Predict(DataRow.OfSmiles(given), stop)];
-                Show(predictions, open.Predictor.Targets, open.Trained.Manifest!.Release, parse.GetValue(json), screen);
+                Show(predictions, open.Predictor.Targets, open.Trained is [{ Manifest.Release: { } release }] ? release : null, parse.GetValue(json), screen);
                 open.NoteTruncation(screen);
                 foreach (RowPrediction refused in predictions.Where(p => p.Error is not null)) screen.Note($"error: {refused.Error!.Message}");
                 return predictions.Any(p => p.Error is not null) ? ExitCode.SomeRowsRefused : ExitCode.Done;
@@ -68,12 +68,13 @@ internal static class PredictCommand
             return;
         }
 
-        bool intervals = predictions.Any(p => p.Intervals is not null);
-        DataTable table = new(["smiles", "property", "value", .. intervals ? new[] { $"{release!.Coverage:P0} interval" } : [], "unit"]);
+        bool intervals = predictions.Any(p => p.Intervals is not null), deviations = predictions.Any(p => p.Deviations is not null);
+        DataTable table = new(["smiles", "property", "value", .. intervals ? new[] { $"{release!.Coverage:P0} interval" } : [], .. deviations ? new[] { "models differ by" } : [], "unit"]);
         foreach (RowPrediction prediction in predictions.Where(p => p.Values is not null))
             for (int t = 0; t < targets.Count; t++)
                 table.Add([t == 0 ? prediction.Row.Smiles : "", targets[t].Name, prediction.Values![t].ToString("G5"),
-                    .. intervals ? new[] { prediction.Intervals?[t] is { } i ? $"{i.Lower:G5} to {i.Upper:G5}" : "" } : [], targets[t].Unit]);
+                    .. intervals ? new[] { prediction.Intervals?[t] is { } i ? $"{i.Lower:G5} to {i.Upper:G5}" : "" } : [],
+                    .. deviations ? new[] { prediction.Deviations?[t].ToString("G3") ?? "" } : [], targets[t].Unit]);
         if (predictions.Any(p => p.Values is not null)) screen.Table(table);
         foreach (RowPrediction prediction in predictions)
             foreach (OutsideDomain outside in prediction.Outside ?? [])
@@ -87,6 +88,7 @@ internal static class PredictCommand
         predictions = p.Values?.Select((v, t) => (targets[t].Name, v)).ToDictionary(v => v.Name, v => v.v),
         units = targets.ToDictionary(t => t.Name, t => t.Unit),
         intervals = p.Intervals?.Index().Where(i => i.Item is not null).ToDictionary(i => targets[i.Index].Name, i => new { lower = i.Item!.Value.Lower, upper = i.Item.Value.Upper }),
+        deviations = p.Deviations?.Select((v, t) => (targets[t].Name, v)).ToDictionary(v => v.Name, v => v.v),
         outside = p.Outside?.Select(o => new { data = o.Data, targets = o.Targets, reason = o.Reason }),
         error = p.Error?.Message,
     }), Indented);

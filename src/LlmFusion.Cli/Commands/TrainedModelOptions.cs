@@ -10,7 +10,7 @@ namespace LlmFusion.Cli.Commands;
 /// <summary>The options by which a command finds a trained model and what the model needs.</summary>
 internal sealed class TrainedModelOptions
 {
-    private readonly Option<string?> model = new("--model", "-m") { Description = $"Model folder, or the name of a model that came with the program [default: {ShippedModels.Default}]", HelpName = "NAME|DIR" };
+    private readonly Option<string[]> model = new("--model", "-m") { Description = $"Model folder, or the name of a model that came with the program; repeated: the mean of several [default: {ShippedModels.Default}]", HelpName = "NAME|DIR" };
     private readonly Option<string?> modalities = new("--modalities") { Description = "Give the model these of its modalities alone, separated by commas (else all)", HelpName = "NAMES" };
     private readonly Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
     private readonly Option<string[]> vectors = OptionValues.Pairs("--modality", "File of a modality made of vectors, as in img=vectors:FILE; without it the modality is missing", "NAME=vectors:FILE");
@@ -23,10 +23,10 @@ internal sealed class TrainedModelOptions
         foreach (Option option in new Option[] { model, modalities, device, vectors, encoders, noStore }) command.Options.Add(option);
     }
 
-    /// <summary>The model folder.</summary>
-    public string Folder(ParseResult parse) => ShippedModels.Resolve(parse.GetValue(model));
+    /// <summary>The model folders, at least one.</summary>
+    public IReadOnlyList<string> Folders(ParseResult parse) => parse.GetValue(model) is { Length: > 0 } named ? [.. named.Select(ShippedModels.Resolve)] : [ShippedModels.Resolve(null)];
 
-    /// <summary>Loads the model, and says which of its modalities will be missing.</summary>
+    /// <summary>Loads the models, and says which of their modalities will be missing.</summary>
     /// <param name="parse">The command line.</param>
     /// <param name="screen">Takes the notes.</param>
     /// <param name="columns">Columns of the file to predict; null where there is none.</param>
@@ -37,31 +37,38 @@ internal sealed class TrainedModelOptions
         TrainedModel.Prepare();
         using DownloadView view = new(screen);
         Dictionary<string, string> files = OptionValues.ParsePairs("--modality", parse.GetValue(vectors));
-        PredictiveModel trained = PredictiveModel.Load(Folder(parse), new ModelSources
+        ModelSources sources = new()
         {
             Progress = view.Show,
             Cancellation = stop,
             Encoders = OptionValues.ParsePairs("--encoder", parse.GetValue(encoders)),
             Vectors = files.ToDictionary(f => f.Key, f => f.Value.StartsWith("vectors:", StringComparison.Ordinal) ? f.Value["vectors:".Length..]
                 : throw new UsageException($"--modality {f.Key}: got {f.Value}, expected vectors:FILE")),
-        });
+        };
+        List<PredictiveModel> models = [];
+        EmbeddingStore? stored = null;
+        try
+        {
+            foreach (string folder in Folders(parse)) models.Add(PredictiveModel.Load(folder, sources));
+            NoteMissing(models[0], columns, screen);
+            stored = !store || parse.GetValue(noStore) || models.All(m => m.Inputs.Frozen.Count == 0) ? null : EmbeddingStore.Open();
+            return new OpenModel(models, new Predictor(models, parse.GetValue(device)!, store: stored, modalities: Chosen(parse, models[0])), stored);
+        }
+        catch
+        {
+            foreach (PredictiveModel loaded in models) loaded.Dispose();
+            stored?.Dispose();
+            throw;
+        }
+    }
+
+    private static void NoteMissing(PredictiveModel trained, IReadOnlyList<string>? columns, Screen screen)
+    {
         foreach (Modality modality in trained.Inputs.Components.Keys.Where(m => !trained.Inputs.Representation.Vectors.ContainsKey(m)))
             screen.Note($"no --modality {modality}=vectors:FILE given: {modality} is missing for every molecule");
         foreach ((Modality modality, IReadOnlyList<string> needed) in trained.Inputs.Representation.Columns)
             if (needed.Where(c => columns?.Contains(c) != true).ToArray() is { Length: > 0 } absent)
                 screen.Note($"there is no column {string.Join(", ", absent)}: {modality} is missing for every molecule");
-        EmbeddingStore? stored = null;
-        try
-        {
-            stored = !store || parse.GetValue(noStore) || trained.Inputs.Frozen.Count == 0 ? null : EmbeddingStore.Open();
-            return new OpenModel(trained, new Predictor(trained, parse.GetValue(device)!, store: stored, modalities: Chosen(parse, trained)), stored);
-        }
-        catch
-        {
-            trained.Dispose();
-            stored?.Dispose();
-            throw;
-        }
     }
 
     private IReadOnlyList<Modality>? Chosen(ParseResult parse, PredictiveModel trained)
@@ -73,19 +80,19 @@ internal sealed class TrainedModelOptions
     }
 }
 
-/// <summary>A loaded model, ready to predict.</summary>
-internal sealed record OpenModel(PredictiveModel Trained, Predictor Predictor, EmbeddingStore? Store) : IDisposable
+/// <summary>Loaded models, ready to predict together.</summary>
+internal sealed record OpenModel(IReadOnlyList<PredictiveModel> Trained, Predictor Predictor, EmbeddingStore? Store) : IDisposable
 {
     /// <summary>Says what was cut off of sequences longer than their encoders read.</summary>
     public void NoteTruncation(Screen screen)
     {
-        foreach ((Modality modality, Truncation cut) in Trained.Inputs.Truncated)
+        foreach ((Modality modality, Truncation cut) in Trained[0].Inputs.Truncated)
             screen.Note(string.Create(CultureInfo.InvariantCulture, $"{cut.Molecules:N0} {modality} sequences are longer than the encoder reads: {cut.Tokens:N0} tokens were cut off"));
     }
 
     public void Dispose()
     {
-        Trained.Dispose();
+        foreach (PredictiveModel model in Trained) model.Dispose();
         Store?.Dispose();
     }
 }

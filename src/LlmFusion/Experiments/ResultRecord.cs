@@ -15,10 +15,9 @@ public static class ResultRecord
     /// <summary>Writes the record of a measurement as JSON.</summary>
     /// <param name="path">The file; replaced atomically.</param>
     /// <param name="evaluation">What was measured.</param>
-    /// <param name="modelFolder">The model's folder, for its manifest and configuration.</param>
-    public static void Write(string path, DataSetEvaluation evaluation, string modelFolder)
+    /// <param name="modelFolders">Folders of the models that predicted together, for their manifests and configurations.</param>
+    public static void Write(string path, DataSetEvaluation evaluation, IReadOnlyList<string> modelFolders)
     {
-        ModelManifest manifest = TrainedModel.ReadManifest(modelFolder);
         DoctorReport machine = Doctor.Examine();
         JsonObject record = new()
         {
@@ -28,15 +27,7 @@ public static class ResultRecord
             ["split_sha256"] = evaluation.SplitSha256,
             ["metrics"] = JsonNode.Parse(evaluation.All.ToJson()),
             ["metrics_without_stereo_twins"] = JsonNode.Parse(evaluation.WithoutStereoTwins.ToJson()),
-            ["model"] = new JsonObject
-            {
-                ["weights_sha256"] = manifest.WeightsSha256,
-                ["trained_with"] = manifest.ProgramVersion,
-                ["trained_on"] = JsonSerializer.SerializeToNode(manifest.Data, Json),
-                ["training"] = JsonSerializer.SerializeToNode(manifest.Training, Json),
-                ["validation_and_training_metrics"] = JsonNode.Parse(manifest.Metrics.ToJson()),
-                ["configuration"] = JsonSerializer.SerializeToNode(RunConfig.Load(Path.Combine(modelFolder, TrainingRun.ConfigFile)), RunConfig.Json),
-            },
+            [modelFolders.Count == 1 ? "model" : "models"] = modelFolders.Count == 1 ? Model(modelFolders[0]) : new JsonArray([.. modelFolders.Select(Model)]),
             ["versions"] = new JsonObject(machine.Parts.Where(p => p.Version is not null).Select(p => KeyValuePair.Create(p.Name, (JsonNode?)p.Version))),
             ["machine"] = new JsonObject
             {
@@ -47,5 +38,19 @@ public static class ResultRecord
             },
         };
         AtomicFile.Write(path, record.ToJsonString(Json));
+    }
+
+    private static JsonObject Model(string folder)
+    {
+        ModelManifest manifest = PredictiveModel.ReadManifest(folder);
+        return new JsonObject
+        {
+            ["weights_sha256"] = manifest.WeightsSha256,
+            ["trained_with"] = manifest.ProgramVersion,
+            ["trained_on"] = JsonSerializer.SerializeToNode(manifest.Data, Json),
+            ["training"] = JsonSerializer.SerializeToNode(manifest.Training, Json),
+            ["validation_and_training_metrics"] = JsonNode.Parse(manifest.Metrics.ToJson()),
+            ["configuration"] = JsonSerializer.SerializeToNode(RunConfig.Load(Path.Combine(folder, TrainingRun.ConfigFile)), RunConfig.Json),
+        };
     }
 }

@@ -28,6 +28,9 @@ public sealed record RowPrediction(DataRow Row, float[]? Values, RowError? Error
     /// <summary>One interval per target, null for a target without; null where the row was refused, or the model has none for its modalities.</summary>
     public PredictionInterval?[]? Intervals { get; init; }
 
+    /// <summary>How far several models differ, one sample standard deviation per target in its unit; null where one model predicted, or the row was refused.</summary>
+    public float[]? Deviations { get; init; }
+
     /// <summary>The data sets whose training molecules it is unlike; null where the row was refused, or the model does not know.</summary>
     public IReadOnlyList<OutsideDomain>? Outside { get; init; }
 
@@ -48,14 +51,19 @@ internal sealed record Likeness(MoleculeFacts Facts, double[] Similarities);
 /// <param name="Refused">Rows without a prediction.</param>
 public sealed record PredictionSummary(long Rows, long Refused);
 
-/// <summary>Predicts the rows of a file as a stream, in order, whatever the file's size.</summary>
+/// <summary>
+/// Predicts the rows of a file as a stream, in order, whatever the file's size; with several models the mean of their predictions
+/// (deep ensembles, Lakshminarayanan et al. 2017), without the intervals, which are calibrated for each alone.
+/// </summary>
 public sealed class Predictor
 {
     private const int ChunkSize = 2048; // rows in memory at once; within a chunk rows of like length share a batch
 
     private const string ErrorColumn = "error", DomainColumn = "domain", InsideDomain = "ok";
 
-    private readonly PredictiveModel _model;
+    private readonly IReadOnlyList<PredictiveModel> _models;
+    private readonly ReleaseEntry? _release;
+    private readonly IReadOnlyList<TrainingDomain> _domains;
     private readonly RepresentationOptions _representation;
     private readonly int[][] _domainsOf; // by target
     private readonly Device _device;
@@ -68,28 +76,48 @@ public sealed class Predictor
     /// <param name="modalities">Those of the model's modalities that molecules are given by, the others count as missing; null: all.</param>
     /// <exception cref="ArgumentException">The model has not all of the modalities.</exception>
     public Predictor(PredictiveModel model, string device = "auto", int batchSize = 128, EmbeddingStore? store = null, IReadOnlyList<Modality>? modalities = null)
+        : this([model], device, batchSize, store, modalities)
     {
-        _model = model;
+    }
+
+    /// <param name="models">Loaded models of the same representations and targets, at least one; they stay the caller's.</param>
+    /// <param name="device"><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</param>
+    /// <param name="batchSize">Molecules per forward pass.</param>
+    /// <param name="store">Where embeddings of frozen encoders are kept; null: nowhere. Stays the caller's.</param>
+    /// <param name="modalities">Those of the models' modalities that molecules are given by, the others count as missing; null: all.</param>
+    /// <exception cref="ArgumentException">The models differ in what they read or predict, or have not all of the modalities.</exception>
+    public Predictor(IReadOnlyList<PredictiveModel> models, string device = "auto", int batchSize = 128, EmbeddingStore? store = null, IReadOnlyList<Modality>? modalities = null)
+    {
+        _models = models;
+        RequireAlike();
+        _release = models.Count == 1 ? models[0].Manifest!.Release : null;
+        _domains = [.. models.SelectMany(m => m.Domains)];
         _device = ComputeDevice.Resolve(device);
         _batchSize = batchSize;
-        IReadOnlyList<Modality> known = model.Inputs.Representation.Modalities;
+        RepresentationOptions representation = models[0].Inputs.Representation;
+        IReadOnlyList<Modality> known = representation.Modalities;
         if (modalities?.FirstOrDefault(m => !known.Contains(m)) is { } unknown)
             throw new ArgumentException($"modality {unknown}: the model has none of that name, expected some of {string.Join(", ", known)}");
-        _representation = model.Inputs.Representation.Only(modalities ?? known) with { Facts = model.Domains.Count > 0 };
-        _domainsOf = [.. Targets.Select(t => DomainsOf(model.Domains, t.Name))];
-        model.MoveTo(_device);
-        model.Inputs.Use(store, _device);
+        _representation = representation.Only(modalities ?? known) with { Facts = _domains.Count > 0 };
+        _domainsOf = [.. Targets.Select(t => DomainsOf(_domains, t.Name))];
+        foreach (PredictiveModel model in models)
+        {
+            model.MoveTo(_device);
+            model.Inputs.Use(store, _device);
+        }
     }
 
     /// <summary>The properties predicted.</summary>
-    public IReadOnlyList<TargetEntry> Targets => _model.Manifest!.Targets;
+    public IReadOnlyList<TargetEntry> Targets => _models[0].Manifest!.Targets;
 
     /// <summary>The modalities that molecules are given by, in stack order.</summary>
     public IReadOnlyList<Modality> Modalities => _representation.Modalities;
 
+    private TargetScaler Scaler => _models[0].Scaler;
+
     /// <summary>
     /// Writes a file's columns, one column per target (and its interval's ends, and whether the molecule is like those trained on,
-    /// where the model knows), and <c>error</c>; every row in its place, a bad one with its reason.
+    /// where the model knows; with several models how far they differ), and <c>error</c>; every row in its place, a bad one with its reason.
     /// </summary>
     /// <param name="file">The molecules.</param>
     /// <param name="output">Table to write, by its extension; <c>-</c> is CSV on stdout.</param>
@@ -97,26 +125,29 @@ public sealed class Predictor
     /// <param name="cancellation">Stops between chunks; nothing is written then.</param>
     public PredictionSummary PredictFile(DataFile file, string output, Action<long>? progress = null, CancellationToken cancellation = default)
     {
-        bool release = _model.Manifest!.Release is not null;
-        string[] targets = [.. Targets.SelectMany(t => release ? new[] { t.Name, $"{t.Name}_lower", $"{t.Name}_upper" } : [t.Name]).Select(name => Unused(name, file.Columns))];
+        bool intervals = _release is not null, domain = _domains.Count > 0, deviations = _models.Count > 1;
+        string[] targets = [.. Targets.SelectMany(t => new[] { t.Name }.Concat(intervals ? [$"{t.Name}_lower", $"{t.Name}_upper"] : deviations ? [$"{t.Name}_deviation"] : [])).Select(name => Unused(name, file.Columns))];
         TableWriter.RequireOther(output, file.Path);
         RequireKeys(file.Layout);
         // Scripts read `error`: a column of that name in the input gives way.
         using TableWriter writer = TableWriter.Open(output, [.. file.Columns.Select(c => new OutputColumn(c == ErrorColumn ? Unused("error_input", file.Columns) : c)),
             .. targets.Select(t => new OutputColumn(t, ColumnKind.Real)),
-            .. release ? new[] { new OutputColumn(Unused(DomainColumn, file.Columns)) } : [], new OutputColumn(ErrorColumn)]);
+            .. domain ? new[] { new OutputColumn(Unused(DomainColumn, file.Columns)) } : [], new OutputColumn(ErrorColumn)]);
         long refused = 0;
         foreach (RowPrediction prediction in Predict(file.Rows(), cancellation))
         {
             if (prediction.Error is not null) refused++;
             writer.Write([.. Enumerable.Range(0, file.Columns.Count).Select(c => (object?)prediction.Row.Field(c)),
-                .. Enumerable.Range(0, Targets.Count).SelectMany(t => Cells(prediction, t, release)),
-                .. release ? new object?[] { DomainText(prediction) } : [], prediction.Error?.Message]);
+                .. Enumerable.Range(0, Targets.Count).SelectMany(t => Cells(prediction, t)),
+                .. domain ? new object?[] { DomainText(prediction) } : [], prediction.Error?.Message]);
             progress?.Invoke(writer.Rows);
         }
 
         writer.Commit();
         return new PredictionSummary(writer.Rows, refused);
+
+        IEnumerable<object?> Cells(RowPrediction prediction, int t) => intervals ? [prediction.Values?[t], prediction.Intervals?[t]?.Lower, prediction.Intervals?[t]?.Upper]
+            : deviations ? [prediction.Values?[t], prediction.Deviations?[t]] : [prediction.Values?[t]];
     }
 
     /// <summary>Fails where vectors are found by an identifier that a file does not have.</summary>
@@ -134,8 +165,10 @@ public sealed class Predictor
         foreach ((DataRow Row, Representations? Of, RowError? Error, Likeness? Likeness)[] chunk in represented.Chunk(ChunkSize))
         {
             cancellation.ThrowIfCancellationRequested();
-            MoleculeInputs[] inputs = _model.Inputs.Encode([.. chunk.Where(r => r.Of is not null).Select(r => r.Of!)], cancellation: cancellation);
-            float[][] values = _model.Predict([.. inputs.Where(i => !i.IsEmpty)], _batchSize, _device);
+            Representations[] read = [.. chunk.Where(r => r.Of is not null).Select(r => r.Of!)];
+            MoleculeInputs[][] inputs = [.. _models.Select(model => model.Inputs.Encode(read, cancellation: cancellation))];
+            bool[] empty = [.. Enumerable.Range(0, read.Length).Select(i => inputs.Any(of => of[i].IsEmpty))];
+            float[][][] values = [.. _models.Zip(inputs, (model, of) => model.Predict([.. of.Where((_, i) => !empty[i])], _batchSize, _device))]; // by model and molecule
             int next = 0, nextValue = 0;
             foreach ((DataRow row, Representations? of, RowError? error, Likeness? likeness) in chunk)
             {
@@ -145,16 +178,18 @@ public sealed class Predictor
                     continue;
                 }
 
-                if (inputs[next++].IsEmpty)
+                if (empty[next++])
                 {
                     yield return new RowPrediction(row, null, row.Refuse(null, "a molecule without a token in any modality", "at least one").Error);
                     continue;
                 }
 
-                float[] predicted = values[nextValue++];
+                float[][] all = [.. values.Select(of => of[nextValue])];
+                nextValue++;
+                float[] predicted = Mean(all);
                 string[] given = [.. Modalities.Where(m => m.IsComputed || of.Has(m)).Select(m => m.Name)];
                 yield return predicted.All(float.IsFinite)
-                    ? new RowPrediction(row, predicted, null) { Intervals = IntervalsOf(given, predicted, likeness), Outside = OutsideOf(likeness), Likeness = likeness, Given = given }
+                    ? new RowPrediction(row, predicted, null) { Intervals = IntervalsOf(given, predicted, likeness), Deviations = DeviationsOf(all, predicted), Outside = OutsideOf(likeness), Likeness = likeness, Given = given }
                     : new RowPrediction(row, null, row.Refuse(null, "a prediction that is no finite number", "a finite one").Error);
             }
         }
@@ -168,34 +203,52 @@ public sealed class Predictor
     private static string? DomainText(RowPrediction prediction) => prediction.Outside is not { } outside ? null
         : outside.Count == 0 ? InsideDomain : string.Join(" | ", outside.Select(o => $"{o.Data}: {o.Reason}"));
 
-    private static IEnumerable<object?> Cells(RowPrediction prediction, int target, bool interval) => !interval ? [prediction.Values?[target]]
-        : [prediction.Values?[target], prediction.Intervals?[target]?.Lower, prediction.Intervals?[target]?.Upper];
+    private static float[] Mean(float[][] all) => all.Length == 1 ? all[0] : [.. Enumerable.Range(0, all[0].Length).Select(t => (float)all.Average(values => (double)values[t]))];
+
+    private static float[]? DeviationsOf(float[][] all, float[] mean) => all.Length == 1 ? null
+        : [.. mean.Select((m, t) => (float)Math.Sqrt(all.Sum(values => Math.Pow((double)values[t] - m, 2)) / (all.Length - 1)))];
+
+    /// <summary>Fails where the models cannot read the same molecules, or do not predict the same.</summary>
+    private void RequireAlike()
+    {
+        (string What, Func<PredictiveModel, string> Of)[] parts =
+        [
+            ("modalities", m => string.Join(", ", m.Inputs.Representation.Modalities)),
+            ("fingerprint", m => m.Inputs.Representation.Modalities.Any(of => of.Kind == ModalityKind.Fingerprint) ? $"{m.Inputs.Representation.Fingerprint}" : "none"),
+            ("form of SMILES", m => m.Inputs.Representation.Modalities.Any(of => of.IsSequence) ? $"{m.Inputs.Representation.SmilesForm}" : "none"),
+            ("columns", m => string.Join("; ", m.Inputs.Representation.Columns.Select(c => $"{c.Key}: {string.Join(", ", c.Value)}"))),
+            ("targets", m => string.Join(", ", m.Manifest!.Targets.Select(t => t.Unit.Length > 0 ? $"{t.Name} ({t.Unit})" : t.Name))),
+        ];
+        foreach ((string what, Func<PredictiveModel, string> of) in parts)
+            foreach ((int i, PredictiveModel model) in _models.Index())
+                if (of(model) != of(_models[0])) throw new ArgumentException($"model {i + 1} of {_models.Count}: its {what} are {of(model)}, expected {of(_models[0])}, as the first model's, to predict with it");
+    }
 
     private (DataRow Row, Representations? Of, RowError? Error, Likeness? Likeness) Represent(DataRow row)
     {
         (_, Representations? of, RowError? error) = Representations.OfRow(row, _representation);
-        return (row, of, error, of?.Facts is { } facts ? new Likeness(facts, [.. _model.Domains.Select(d => d.Similarity(facts.Fingerprint))]) : null);
+        return (row, of, error, of?.Facts is { } facts ? new Likeness(facts, [.. _domains.Select(d => d.Similarity(facts.Fingerprint))]) : null);
     }
 
     /// <summary>Of the set of modalities that was calibrated: those asked for, without what the user would have had to give for this molecule and did not.</summary>
     private PredictionInterval?[]? IntervalsOf(string[] given, float[] values, Likeness? likeness)
     {
-        if (_model.Manifest!.Release?.Find(given) is not { } set) return null;
+        if (_release?.Find(given) is not { } set) return null;
         return [.. Targets.Select((target, t) => set.Targets.FirstOrDefault(e => e.Target == target.Name) is { } entry ? Interval(entry, t) : (PredictionInterval?)null)];
 
         PredictionInterval Interval(IntervalEntry entry, int t)
         {
-            double scaled = _model.Scaler.Scale(values[t], t), reach = entry.Quantile * (entry.Spread?.At(Features(likeness!, values[t], t)) ?? 1);
-            return new PredictionInterval(_model.Scaler.Unscale((float)(scaled - reach), t), _model.Scaler.Unscale((float)(scaled + reach), t));
+            double scaled = Scaler.Scale(values[t], t), reach = entry.Quantile * (entry.Spread?.At(Features(likeness!, values[t], t)) ?? 1);
+            return new PredictionInterval(Scaler.Unscale((float)(scaled - reach), t), Scaler.Unscale((float)(scaled + reach), t));
         }
     }
 
     private List<OutsideDomain>? OutsideOf(Likeness? likeness) => likeness is null ? null
-        : [.. _model.Domains.Select((domain, d) => domain.Outside(likeness.Facts, likeness.Similarities[d]) is { } reason
-            ? new OutsideDomain(domain.Entry.Data, domain.Entry.Targets, reason) : null).OfType<OutsideDomain>()];
+        : [.. _domains.Select((domain, d) => domain.Outside(likeness.Facts, likeness.Similarities[d]) is { } reason
+            ? new OutsideDomain(domain.Entry.Data, domain.Entry.Targets, reason) : null).OfType<OutsideDomain>().DistinctBy(o => (o.Data, o.Reason))];
 
     private SpreadFeatures Features(Likeness likeness, float value, int target) =>
-        new(_domainsOf[target].Max(d => likeness.Similarities[d]), likeness.Facts.HeavyAtoms, _model.Scaler.Scale(value, target));
+        new(_domainsOf[target].Max(d => likeness.Similarities[d]), likeness.Facts.HeavyAtoms, Scaler.Scale(value, target));
 
     /// <summary>The data sets that a target was learned from; all of them where none says so.</summary>
     private static int[] DomainsOf(IReadOnlyList<TrainingDomain> domains, string target)

@@ -34,6 +34,15 @@ public sealed class PredictCommandTests : IDisposable
         await Done("bench", "predict", "--model", cli["mine"], "--molecules", "50", "--rounds", "1", "--json");
         Assert.True((double)JsonNode.Parse(cli.Output)!["molecules_per_second"]! > 0 && (double)JsonNode.Parse(cli.Output)!["fraction_of_flop_floor"]! > 0);
         Assert.Equal(ExitCode.WrongUse, await cli.Run("predict", "--model", cli["mine"], "--smiles", "C", "--modalities", "text"));
+
+        // The run is the same model before it was rounded: together they differ by little, and have no intervals.
+        await Done("predict", "--model", cli["mine"], "--model", cli["run"], "--smiles", "CCCCCC(=O)Nc1ccccc1", "--json");
+        JsonNode together = JsonNode.Parse(cli.Output)![0]!;
+        Assert.InRange((double)together["deviations"]!["qed"]!, 0, 0.01);
+        Assert.Null(together["intervals"]);
+        await Done("evaluate", "--model", cli["mine"], "--model", cli["run"], "--data", "demo", "--record", cli["record.json"]);
+        Assert.Equal(2, JsonNode.Parse(File.ReadAllText(cli["record.json"]))!["models"]!.AsArray().Count);
+        Assert.Equal(ExitCode.WrongUse, await cli.Run("bench", "predict", "--model", cli["mine"], "--model", cli["run"]));
     }
 
     [Fact]

@@ -130,6 +130,38 @@ public class ModelReleaseTests(ReleasedModel released) : IClassFixture<ReleasedM
     }
 
     [Fact]
+    public void Several_models_give_the_mean_of_their_predictions_and_how_far_they_differ()
+    {
+        using TrainedModel one = TrainedModel.Load(released.Trained), other = TrainedModel.Load(released.Released);
+        using (no_grad()) other.Network.Fusion.get_parameter("head.bias")!.add_(1);       // a model that differs
+        RowPrediction[] first = Predict(one), second = Predict(other), both = [.. new Predictor([one, other], "cpu").Predict(DataRow.OfSmiles(Molecules), Cancellation)];
+        for (int i = 0; i < Molecules.Length; i++)
+            for (int t = 0; t < 2; t++)
+            {
+                (float a, float b) = (first[i].Values![t], second[i].Values![t]);
+                Assert.Equal((a + b) / 2, both[i].Values![t], 1e-6);
+                Assert.Equal(Math.Abs(a - b) / Math.Sqrt(2), both[i].Deviations![t], 1e-6);
+            }
+
+        Assert.All(both, p => Assert.Null(p.Intervals));
+        Assert.Contains("Au", Assert.Single(both[2].Outside!).Reason, StringComparison.Ordinal);
+        Assert.All(first, p => Assert.Null(p.Deviations));
+    }
+
+    [Fact]
+    public void Models_that_read_or_predict_something_else_are_refused_together()
+    {
+        RunConfig config = RunConfig.Load(Path.Combine(released.Trained, TrainingRun.ConfigFile)) with { Epochs = 1 };
+        using TrainedModel one = TrainedModel.Load(released.Trained), fewer = Train("fewer", config with { Modalities = ["fingerprint"] }), other = Train("other", config with { Targets = ["qed"] });
+        Assert.Contains("its modalities are fingerprint, expected smiles, text, fingerprint", Refused(fewer), StringComparison.Ordinal);
+        Assert.Contains("its targets are qed, expected logp, qed", Refused(other), StringComparison.Ordinal);
+
+        TrainedModel Train(string name, RunConfig of) => TrainedModel.Load(TrainingRun.Run(of, released[name], resume: false, _ => { }, Cancellation).Folder);
+
+        string Refused(TrainedModel with) => Assert.Throws<ArgumentException>(() => new Predictor([one, with], "cpu")).Message;
+    }
+
+    [Fact]
     public void The_card_holds_what_was_measured()
     {
         string card = File.ReadAllText(Path.Combine(released.Released, "README.md"));
