@@ -12,7 +12,8 @@ program=$root/src/LlmFusion.Cli/bin/Release/net10.0/LlmFusion.Cli
 rdkit_library=$root/native/rdkit/build/libllmfusion_rdkit.so
 # libboost-dev: RDKit's headers include Boost's. fonts-dejavu-core: the plots need one font family with Greek letters.
 # libopenblas0-pthread: embeds faster than libtorch's own matrix products; the program works without it.
-native_packages=(g++ make cmake librdkit-dev libboost-dev libxgboost-dev libopenblas0-pthread fonts-dejavu-core)
+# libtcmalloc-minimal4: trains graphs faster than glibc's malloc; the program works without it.
+native_packages=(g++ make cmake librdkit-dev libboost-dev libxgboost-dev libopenblas0-pthread libtcmalloc-minimal4 fonts-dejavu-core)
 # Only the tests start several processes by themselves; who trains on a cluster uses the cluster's MPI.
 test_packages=(openmpi-bin)
 # libtorch's threads spin while they wait. Beside any other busy program that makes training several times slower.

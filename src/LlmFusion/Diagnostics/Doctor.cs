@@ -20,7 +20,7 @@ public static class Doctor
     public static DoctorReport Examine()
     {
         Part libtorch = Libtorch();
-        List<Part> parts = [Program(), Runtime(), Sdk(), libtorch, RdkitPart(), XgboostPart(), OpenBlasPart(), CudaPart(libtorch.Problem is null), MpiPart()];
+        List<Part> parts = [Program(), Runtime(), Sdk(), libtorch, RdkitPart(), XgboostPart(), OpenBlasPart(), MallocPart(), CudaPart(libtorch.Problem is null), MpiPart()];
         return new DoctorReport(parts, ThisMachine(libtorch.Problem is null), Folders());
     }
 
@@ -95,6 +95,15 @@ public static class Doctor
 
     /// <summary>Embedding is slower without it; nothing else misses it.</summary>
     private static Part OpenBlasPart() => new("OpenBLAS", OpenBlas.Version, OpenBlas.IsAvailable ? LoadedFile("libopenblas") : null);
+
+    /// <summary>Training graphs is slower without it; nothing else misses it. The launcher preloads it.</summary>
+    private static unsafe Part MallocPart()
+    {
+        if (!NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "tc_version", out nint function)) return new Part("tcmalloc", null, null);
+        int major, minor;
+        ((delegate* unmanaged<int*, int*, byte**, byte*>)function)(&major, &minor, null);
+        return new Part("tcmalloc", $"{major}.{minor}", LoadedFile("libtcmalloc"));
+    }
 
     /// <summary>Only <c>--device cuda</c> needs it.</summary>
     private static Part CudaPart(bool torchLoads)

@@ -27,8 +27,10 @@ public static class ProgramPack
     /// <summary>The program's name in <c>program/</c>.</summary>
     private const string Program = "LlmFusion.Cli";
 
-    /// <summary>Loaded by name while the program runs: boosting, embedding on AMD, and .NET's hashes and HTTPS.</summary>
-    private static readonly string[] ByName = ["libxgboost.so.0", "libopenblas.so.0", "libssl.so.3", "libcrypto.so.3"];
+    /// <summary>Loaded by name while the program runs: boosting, embedding on AMD, allocating, and .NET's hashes and HTTPS.</summary>
+    private static readonly string[] ByName = ["libxgboost.so.0", "libopenblas.so.0", Malloc, "libssl.so.3", "libcrypto.so.3"];
+
+    private const string Malloc = "libtcmalloc_minimal.so.4";
 
     /// <summary>Only for tracing with LTTng, which few machines have.</summary>
     private const string Tracing = "libcoreclrtraceptprovider.so";
@@ -43,6 +45,8 @@ public static class ProgramPack
         export LD_LIBRARY_PATH="$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
         # libtorch's threads spin while they wait. Beside any other busy program that makes training several times slower.
         export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
+        # In batches of ever other sizes glibc's malloc searches longer and longer. A preload of the user's own stays alone.
+        if [ -z "$LD_PRELOAD" ] && [ -e "$here/lib/MALLOC" ]; then export LD_PRELOAD="$here/lib/MALLOC" TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD=1125899906842624; fi
         exec "$here/program/LlmFusion.Cli" "$@"
 
         """;
@@ -81,7 +85,7 @@ public static class ProgramPack
         }
 
         string launcher = Path.Combine(part, "llmfusion");
-        File.WriteAllText(launcher, Launcher.Replace("VERSION", NativeDependencies.GlibcVersion(), StringComparison.Ordinal));
+        File.WriteAllText(launcher, Launcher.Replace("VERSION", NativeDependencies.GlibcVersion(), StringComparison.Ordinal).Replace("MALLOC", Malloc, StringComparison.Ordinal));
         File.SetUnixFileMode(launcher, Readable | Executable);
         if (Directory.Exists(folder)) Directory.Delete(folder);
         Directory.Move(part, folder);

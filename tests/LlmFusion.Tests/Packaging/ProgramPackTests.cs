@@ -36,7 +36,7 @@ public sealed class ProgramPackTests : IDisposable
         }
 
         Assert.True(needs > 300, $"{needs} needs found");
-        foreach (string name in new[] { "libhostfxr.so", "libcoreclr.so", "libtorch_cpu.so", "libLibTorchSharp.so", "libllmfusion_rdkit.so", "libRDKitGraphMol.so.1", "libssl.so.3", "LlmFusion.Cli" })
+        foreach (string name in new[] { "libhostfxr.so", "libcoreclr.so", "libtorch_cpu.so", "libLibTorchSharp.so", "libllmfusion_rdkit.so", "libRDKitGraphMol.so.1", "libssl.so.3", "libtcmalloc_minimal.so.4", "LlmFusion.Cli" })
             Assert.Contains(name, there);
         Assert.DoesNotContain(files, f => Glibc.Contains(Path.GetFileName(f.Target)) || f.Target.Contains("win-x64", StringComparison.Ordinal));
         Assert.DoesNotContain(files, f => Path.IsPathRooted(f.Target) || f.Target.Contains("..", StringComparison.Ordinal));

@@ -37,6 +37,14 @@ public sealed class LauncherTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task The_program_allocates_by_tcmalloc_unless_the_user_preloads_something()
+    {
+        await SetUp();
+        Assert.Contains("preload /usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4\n", (await sandbox.StartAsync("llmfusion", null, ("SHOW_PRELOAD", "1"))).Output, StringComparison.Ordinal);
+        Assert.Contains("preload libc.so.6\n", (await sandbox.StartAsync("llmfusion", null, ("SHOW_PRELOAD", "1"), ("LD_PRELOAD", "libc.so.6"))).Output, StringComparison.Ordinal);
+    }
+
     public static TheoryData<string, Action<string>> Changes => new()
     {
         { "an edited source", root => File.AppendAllText(Path.Combine(root, "src/LlmFusion.Cli/Program.cs"), "//") },

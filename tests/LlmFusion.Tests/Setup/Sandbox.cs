@@ -35,7 +35,7 @@ internal sealed class Sandbox : IDisposable
             out=src/LlmFusion.Cli/bin/Release/net10.0
             mkdir -p $out src/LlmFusion.Cli/obj
             eval "${DOTNET_BUILD-}"
-            printf '#!/bin/bash\necho "in $PWD: $*"\nexit ${PROGRAM_CODE-0}\n' >$out/LlmFusion.Cli
+            printf '#!/bin/bash\necho "in $PWD: $*"\n[[ -z ${SHOW_PRELOAD-} ]] || echo "preload ${LD_PRELOAD-none}"\nexit ${PROGRAM_CODE-0}\n' >$out/LlmFusion.Cli
             echo library >$out/LlmFusion.dll
             chmod +x $out/LlmFusion.Cli
             mkdir -p tests/Some.Tests/bin/Release/net10.0
