@@ -11,9 +11,10 @@ state=$root/.setup
 program=$root/src/LlmFusion.Cli/bin/Release/net10.0/LlmFusion.Cli
 rdkit_library=$root/native/rdkit/build/libllmfusion_rdkit.so
 # libboost-dev: RDKit's headers include Boost's. fonts-dejavu-core: the plots need one font family with Greek letters.
-# libopenblas0-pthread: embeds faster than libtorch's own matrix products; the program works without it.
-# libtcmalloc-minimal4: trains graphs faster than glibc's malloc; the program works without it.
-native_packages=(g++ make cmake librdkit-dev libboost-dev libxgboost-dev libopenblas0-pthread libtcmalloc-minimal4 fonts-dejavu-core)
+native_packages=(g++ make cmake librdkit-dev libboost-dev libxgboost-dev fonts-dejavu-core)
+# Only faster with them. libopenblas0-pthread: embeds faster than with libtorch's own matrix products. libtcmalloc-minimal4: trains graphs
+# faster than with glibc's malloc.
+optional_packages=(libopenblas0-pthread libtcmalloc-minimal4)
 # Only the tests start several processes by themselves; who trains on a cluster uses the cluster's MPI.
 test_packages=(openmpi-bin)
 # libtorch's threads spin while they wait. Beside any other busy program that makes training several times slower.
@@ -85,15 +86,20 @@ install_native_packages() {
         say "This is no Debian: the packages that provide ${native_packages[*]} on Debian 12 are taken as installed."
         return
     fi
-    local missing=() package
-    for package in "${native_packages[@]}"; do
+    local missing=() needed package
+    for package in "${native_packages[@]}" "${optional_packages[@]}"; do
         [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
     done
     (( ${#missing[@]} )) || return 0
+    needed=$(printf '%s\n' "${missing[@]}" | grep -vxF "$(printf '%s\n' "${optional_packages[@]}")" || true)
 
     local -a as_root=()
     if [[ $(id -u) != 0 ]]; then
         if ! sudo -n true 2>/dev/null; then
+            if [[ -z $needed ]]; then
+                say "Faster with these packages, and works without: ${missing[*]}"
+                return
+            fi
             say "These packages are missing: ${missing[*]}"
             say "Install them, then run the same command again:"
             say "    sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"

@@ -82,7 +82,7 @@ internal static class BenchCommand
             int count = parse.GetValue(rounds);
             using OpenModel open = model.Open(parse, screen, columns: null, stop, store: false);
             using ProgressLine progress = screen.Progress("rounds", count);
-            PredictBenchmarkResult result = PredictBenchmark.Run(open.Trained is [Prediction.TrainedModel one] ? one : throw new UsageException("bench predict measures one fusion model: got a baseline, or several models"), open.Predictor, parse.GetValue(data)!, parse.GetValue(molecules), count, done => progress.Report(done), stop);
+            PredictBenchmarkResult result = PredictBenchmark.Run(open.Models is [Prediction.TrainedModel one] ? one : throw new UsageException($"--model: got {(open.Models.Count > 1 ? $"{open.Models.Count} models" : "a baseline")}, expected one fusion model to measure"), open.Predictor, parse.GetValue(data)!, parse.GetValue(molecules), count, done => progress.Report(done), stop);
             progress.Dispose();
             if (parse.GetValue(json)) screen.Data(result.ToJson());
             else Show(result, screen);

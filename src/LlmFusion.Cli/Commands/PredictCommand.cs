@@ -39,7 +39,7 @@ internal static class PredictCommand
             {
                 using OpenModel open = model.Open(parse, screen, columns: null, stop);
                 RowPrediction[] predictions = [.. open.Predictor.Predict(DataRow.OfSmiles(given), stop)];
-                Show(predictions, open.Predictor.Targets, open.Trained is [{ Manifest.Release: { } release }] ? release : null, parse.GetValue(json), screen);
+                Show(predictions, open.Predictor.Targets, open.Models is [{ Manifest.Release: { } release }] ? release : null, parse.GetValue(json), screen);
                 open.NoteTruncation(screen);
                 foreach (RowPrediction refused in predictions.Where(p => p.Error is not null)) screen.Note($"error: {refused.Error!.Message}");
                 return predictions.Any(p => p.Error is not null) ? ExitCode.SomeRowsRefused : ExitCode.Done;

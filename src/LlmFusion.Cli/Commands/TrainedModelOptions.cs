@@ -81,18 +81,18 @@ internal sealed class TrainedModelOptions
 }
 
 /// <summary>Loaded models, ready to predict together.</summary>
-internal sealed record OpenModel(IReadOnlyList<PredictiveModel> Trained, Predictor Predictor, EmbeddingStore? Store) : IDisposable
+internal sealed record OpenModel(IReadOnlyList<PredictiveModel> Models, Predictor Predictor, EmbeddingStore? Store) : IDisposable
 {
     /// <summary>Says what was cut off of sequences longer than their encoders read.</summary>
     public void NoteTruncation(Screen screen)
     {
-        foreach ((Modality modality, Truncation cut) in Trained[0].Inputs.Truncated)
+        foreach ((Modality modality, Truncation cut) in Models.SelectMany(m => m.Inputs.Truncated).GroupBy(t => t.Key, (_, cuts) => cuts.MaxBy(t => t.Value.Tokens)))
             screen.Note(string.Create(CultureInfo.InvariantCulture, $"{cut.Molecules:N0} {modality} sequences are longer than the encoder reads: {cut.Tokens:N0} tokens were cut off"));
     }
 
     public void Dispose()
     {
-        foreach (PredictiveModel model in Trained) model.Dispose();
+        foreach (PredictiveModel model in Models) model.Dispose();
         Store?.Dispose();
     }
 }

@@ -79,6 +79,7 @@ public static class PredictBenchmark
             .Where(p => p.parameter.dim() == 2 && p.name.Split('.')[0] is var layer && (layer.EndsWith($"_{m}", StringComparison.Ordinal) || (layer == "fp_encoder" && m.Kind == ModalityKind.Fingerprint)))
             .Sum(p => 2.0 * p.parameter.numel()));
         Func<int, double> fuse = OfTokens(fusion.Llm);
+        double ofAtom = fusion.Config.AtomTargets.Count == 0 ? 0 : 2.0 * fusion.Config.AtomWidth * (fusion.Config.AtomWidth + fusion.Config.AtomTargets.Count); // the MLP of sums over atoms
         double flops = 0;
         using TorchSharp.DisposeScope scope = NewDisposeScope(); // of the graphs
         foreach ((Representations of, MoleculeInputs inputs) in represented.Zip(model.Inputs.Encode(represented)))
@@ -90,7 +91,7 @@ public static class PredictBenchmark
                 int own = input is ModalityInput.Graph { Of: var atoms } && fusion.Config.GraphTokens == GraphTokens.Atoms ? atoms.AtomCount : 1;
                 tokens += own;
                 flops += own * inFusion[modality];
-                if (input is ModalityInput.Graph graph) flops += model.Network.Graph!.Flops(GraphFeatures.Batch([graph.Of], CPU));
+                if (input is ModalityInput.Graph graph) flops += model.Network.Graph!.Flops(GraphFeatures.Batch([graph.Of], CPU)) + (graph.Of.AtomCount * ofAtom);
                 if (encoders.TryGetValue(modality, out Func<int, double>? encode)) flops += encode(input is ModalityInput.Tokens { Ids: var ids } ? ids.Length : model.Inputs.Frozen[modality].Tokenize(of.SequenceOf(modality)!).Ids.Length);
             }
 

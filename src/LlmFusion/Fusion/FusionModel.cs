@@ -77,6 +77,10 @@ public sealed class FusionModel : nn.Module
         register_module("head", _head = nn.Linear(width, config.Targets));
         if (config.AtomTargets.Count == 0) return;
         register_module("atom_head", _atomHead = new AtomHead(config.AtomWidth, config.AtomTargets.Count));
+        using IDisposable noGrad = no_grad();
+        using DisposeScope scope = NewDisposeScope();
+        // Where no training molecule lacks a graph, these rows are never trained: the answer without one is then the bias, not chance.
+        foreach (int target in config.AtomTargets) _head.weight[target].zero_();
     }
 
     /// <summary>The configuration that the model was built from.</summary>
@@ -125,7 +129,7 @@ public sealed class FusionModel : nn.Module
     /// <summary>Each atom's contributions to the targets of <see cref="FusionConfig.AtomTargets"/>, of which there must be some.</summary>
     /// <param name="states">The atoms' states (A, d_atom).</param>
     /// <returns>(A, C)</returns>
-    public Tensor Contribute(Tensor states) => _atomHead!.forward(states);
+    internal Tensor Contribute(Tensor states) => _atomHead!.forward(states);
 
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
     protected override void RegisterComponents()

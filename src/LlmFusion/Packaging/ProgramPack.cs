@@ -28,16 +28,14 @@ public static class ProgramPack
     private const string Program = "LlmFusion.Cli";
 
     /// <summary>Loaded by name while the program runs: boosting, embedding on AMD, allocating, and .NET's hashes and HTTPS.</summary>
-    private static readonly string[] ByName = ["libxgboost.so.0", "libopenblas.so.0", Malloc, "libssl.so.3", "libcrypto.so.3"];
-
-    private const string Malloc = "libtcmalloc_minimal.so.4";
+    private static readonly string[] ByName = ["libxgboost.so.0", "libopenblas.so.0", "libtcmalloc_minimal.so.4", "libssl.so.3", "libcrypto.so.3"];
 
     /// <summary>Only for tracing with LTTng, which few machines have.</summary>
     private const string Tracing = "libcoreclrtraceptprovider.so";
 
     private const string Fonts = "/usr/share/fonts/truetype/dejavu";
 
-    private const string Launcher = """
+    private const string Template = """
         #!/bin/sh
         # Starts LlmFusion from this folder, which may be moved. It needs an x86-64 Linux with glibc VERSION or newer, and nothing else.
         here=$(dirname "$(readlink -f "$0")")
@@ -45,11 +43,16 @@ public static class ProgramPack
         export LD_LIBRARY_PATH="$here/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
         # libtorch's threads spin while they wait. Beside any other busy program that makes training several times slower.
         export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
-        # In batches of ever other sizes glibc's malloc searches longer and longer. A preload of the user's own stays alone.
-        if [ -z "$LD_PRELOAD" ] && [ -e "$here/lib/MALLOC" ]; then export LD_PRELOAD="$here/lib/MALLOC" TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD=1125899906842624; fi
+        # In batches of ever other sizes glibc's malloc searches longer and longer. A preload of the user's own stays alone. Found by name, in
+        # lib: a path with a blank would be taken for two. The threshold is that of a message about large blocks, which tensors are.
+        malloc=libtcmalloc_minimal.so.4
+        if [ -z "$LD_PRELOAD" ] && [ -e "$here/lib/$malloc" ]; then export LD_PRELOAD=$malloc TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD=1125899906842624; fi
         exec "$here/program/LlmFusion.Cli" "$@"
 
         """;
+
+    /// <summary>The script that starts a pack made here.</summary>
+    public static string Launcher => Template.Replace("VERSION", NativeDependencies.GlibcVersion(), StringComparison.Ordinal);
 
     /// <summary>Every file of a pack but its launcher.</summary>
     /// <param name="program">The folder of the command line's program; null: the running one's.</param>
@@ -85,7 +88,7 @@ public static class ProgramPack
         }
 
         string launcher = Path.Combine(part, "llmfusion");
-        File.WriteAllText(launcher, Launcher.Replace("VERSION", NativeDependencies.GlibcVersion(), StringComparison.Ordinal).Replace("MALLOC", Malloc, StringComparison.Ordinal));
+        File.WriteAllText(launcher, Launcher);
         File.SetUnixFileMode(launcher, Readable | Executable);
         if (Directory.Exists(folder)) Directory.Delete(folder);
         Directory.Move(part, folder);

@@ -15,7 +15,7 @@ namespace LlmFusion.Prediction;
 public sealed record ModelManifest
 {
     /// <summary>The newest layout that this program reads.</summary>
-    public const int CurrentFormat = 4;
+    public const int CurrentFormat = 5;
 
     /// <summary>The oldest layout that it writes, where the folder has nothing that needs a newer one.</summary>
     public const int FirstFormat = 2;
@@ -83,8 +83,9 @@ public sealed record ModelManifest
     /// <summary>What made it a model to hand on: float16 weights, intervals, domains; null for a model as it was trained.</summary>
     public ReleaseEntry? Release { get; init; }
 
-    /// <summary>The layout that a program must know to read this manifest rightly: 4 with float16 weights, graphs or trees, 3 with adapters, trained pretrained encoders, or logarithms.</summary>
-    internal int FormatNeeded() => Release is not null || Baseline is not null || Modalities.Any(m => m.Modality() == Modality.Graph) ? 4
+    /// <summary>The layout that a program must know to read this manifest rightly: 5 with sums over atoms, 4 with float16 weights, graphs or trees, 3 with adapters, trained pretrained encoders, or logarithms.</summary>
+    internal int FormatNeeded() => AtomContributions.Count > 0 ? 5
+        : Release is not null || Baseline is not null || Modalities.Any(m => m.Modality() == Modality.Graph) ? 4
         : Adapter is not null || Modalities.Any(m => m.Tuned is not null) || Targets.Any(t => t.Scaling == ScalingKind.Log) ? 3 : FirstFormat;
 
     internal static readonly JsonSerializerOptions Json = new()

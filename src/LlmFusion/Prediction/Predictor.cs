@@ -88,10 +88,10 @@ public sealed class Predictor
     /// <exception cref="ArgumentException">The models differ in what they read or predict, or have not all of the modalities.</exception>
     public Predictor(IReadOnlyList<PredictiveModel> models, string device = "auto", int batchSize = 128, EmbeddingStore? store = null, IReadOnlyList<Modality>? modalities = null)
     {
-        _models = models;
+        _models = models.Count > 0 ? models : throw new ArgumentException("models: got none, expected at least one");
         RequireAlike();
         _release = models.Count == 1 ? models[0].Manifest!.Release : null;
-        _domains = [.. models.SelectMany(m => m.Domains)];
+        _domains = [.. models.DistinctBy(m => m.Manifest!.Release?.DomainSha256).SelectMany(m => m.Domains)];
         _device = ComputeDevice.Resolve(device);
         _batchSize = batchSize;
         RepresentationOptions representation = models[0].Inputs.Representation;
@@ -126,13 +126,14 @@ public sealed class Predictor
     public PredictionSummary PredictFile(DataFile file, string output, Action<long>? progress = null, CancellationToken cancellation = default)
     {
         bool intervals = _release is not null, domain = _domains.Count > 0, deviations = _models.Count > 1;
-        string[] targets = [.. Targets.SelectMany(t => new[] { t.Name }.Concat(intervals ? [$"{t.Name}_lower", $"{t.Name}_upper"] : deviations ? [$"{t.Name}_deviation"] : [])).Select(name => Unused(name, file.Columns))];
+        HashSet<string> used = [.. file.Columns];
+        string[] targets = [.. Targets.SelectMany(t => new[] { t.Name }.Concat(intervals ? [$"{t.Name}_lower", $"{t.Name}_upper"] : deviations ? [$"{t.Name}_deviation"] : [])).Select(name => Unused(name, used))];
         TableWriter.RequireOther(output, file.Path);
         RequireKeys(file.Layout);
         // Scripts read `error`: a column of that name in the input gives way.
-        using TableWriter writer = TableWriter.Open(output, [.. file.Columns.Select(c => new OutputColumn(c == ErrorColumn ? Unused("error_input", file.Columns) : c)),
+        using TableWriter writer = TableWriter.Open(output, [.. file.Columns.Select(c => new OutputColumn(c == ErrorColumn ? Unused("error_input", used) : c)),
             .. targets.Select(t => new OutputColumn(t, ColumnKind.Real)),
-            .. domain ? new[] { new OutputColumn(Unused(DomainColumn, file.Columns)) } : [], new OutputColumn(ErrorColumn)]);
+            .. domain ? new[] { new OutputColumn(Unused(DomainColumn, used)) } : [], new OutputColumn(ErrorColumn)]);
         long refused = 0;
         foreach (RowPrediction prediction in Predict(file.Rows(), cancellation))
         {
@@ -167,8 +168,8 @@ public sealed class Predictor
             cancellation.ThrowIfCancellationRequested();
             Representations[] read = [.. chunk.Where(r => r.Of is not null).Select(r => r.Of!)];
             MoleculeInputs[][] inputs = [.. _models.Select(model => model.Inputs.Encode(read, cancellation: cancellation))];
-            bool[] empty = [.. Enumerable.Range(0, read.Length).Select(i => inputs.Any(of => of[i].IsEmpty))];
-            float[][][] values = [.. _models.Zip(inputs, (model, of) => model.Predict([.. of.Where((_, i) => !empty[i])], _batchSize, _device))]; // by model and molecule
+            bool[] empty = [.. Enumerable.Range(0, read.Length).Select(i => inputs.Any(own => own[i].IsEmpty))];
+            float[][][] values = [.. _models.Zip(inputs, (model, own) => model.Predict([.. own.Where((_, i) => !empty[i])], _batchSize, _device))]; // by model and molecule
             int next = 0, nextValue = 0;
             foreach ((DataRow row, Representations? of, RowError? error, Likeness? likeness) in chunk)
             {
@@ -184,7 +185,7 @@ public sealed class Predictor
                     continue;
                 }
 
-                float[][] all = [.. values.Select(of => of[nextValue])];
+                float[][] all = [.. values.Select(own => own[nextValue])];
                 nextValue++;
                 float[] predicted = Mean(all);
                 string[] given = [.. Modalities.Where(m => m.IsComputed || of.Has(m)).Select(m => m.Name)];
@@ -213,15 +214,19 @@ public sealed class Predictor
     {
         (string What, Func<PredictiveModel, string> Of)[] parts =
         [
-            ("modalities", m => string.Join(", ", m.Inputs.Representation.Modalities)),
-            ("fingerprint", m => m.Inputs.Representation.Modalities.Any(of => of.Kind == ModalityKind.Fingerprint) ? $"{m.Inputs.Representation.Fingerprint}" : "none"),
-            ("form of SMILES", m => m.Inputs.Representation.Modalities.Any(of => of.IsSequence) ? $"{m.Inputs.Representation.SmilesForm}" : "none"),
-            ("columns", m => string.Join("; ", m.Inputs.Representation.Columns.Select(c => $"{c.Key}: {string.Join(", ", c.Value)}"))),
+            ("modalities", m => string.Join(", ", Read(m).Modalities)),
+            ("fingerprint", m => Read(m) is { Fingerprint: var f, Modalities: var all } && all.Contains(Modality.Fingerprint) ? $"radius {f.Radius}, {f.Size} {(f.Counts ? "counts" : "bits")}" : "none"),
+            ("smiles_form", m => Read(m).Modalities.Any(of => of == Modality.Smiles || of == Modality.Selfies) ? $"{Read(m).SmilesForm}" : "none"),
+            ("columns", m => string.Join("; ", Read(m).Columns.Select(c => $"{c.Key}: {string.Join(", ", c.Value)}"))),
             ("targets", m => string.Join(", ", m.Manifest!.Targets.Select(t => t.Unit.Length > 0 ? $"{t.Name} ({t.Unit})" : t.Name))),
         ];
         foreach ((string what, Func<PredictiveModel, string> of) in parts)
             foreach ((int i, PredictiveModel model) in _models.Index())
-                if (of(model) != of(_models[0])) throw new ArgumentException($"model {i + 1} of {_models.Count}: its {what} are {of(model)}, expected {of(_models[0])}, as the first model's, to predict with it");
+                if (of(model) != of(_models[0])) throw new ArgumentException($"{what} of model {i + 1} of {_models.Count}: got {of(model)}, expected {of(_models[0])} as in the first, to predict together");
+        if (_models.GroupBy(m => m.Manifest!.WeightsSha256).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw new ArgumentException($"models: got one {twice.Count()} times (its weights have the sha256 {twice.Key}), expected different ones");
+
+        static RepresentationOptions Read(PredictiveModel model) => model.Inputs.Representation;
     }
 
     private (DataRow Row, Representations? Of, RowError? Error, Likeness? Likeness) Represent(DataRow row)
@@ -245,7 +250,7 @@ public sealed class Predictor
 
     private List<OutsideDomain>? OutsideOf(Likeness? likeness) => likeness is null ? null
         : [.. _domains.Select((domain, d) => domain.Outside(likeness.Facts, likeness.Similarities[d]) is { } reason
-            ? new OutsideDomain(domain.Entry.Data, domain.Entry.Targets, reason) : null).OfType<OutsideDomain>().DistinctBy(o => (o.Data, o.Reason))];
+            ? new OutsideDomain(domain.Entry.Data, domain.Entry.Targets, reason) : null).OfType<OutsideDomain>().DistinctBy(o => o.Data)];
 
     private SpreadFeatures Features(Likeness likeness, float value, int target) =>
         new(_domainsOf[target].Max(d => likeness.Similarities[d]), likeness.Facts.HeavyAtoms, Scaler.Scale(value, target));
@@ -258,9 +263,9 @@ public sealed class Predictor
     }
 
     /// <summary>A file that already has a column of that name keeps it; the prediction stands beside it as NAME_predicted.</summary>
-    private static string Unused(string name, IReadOnlyList<string> columns)
+    private static string Unused(string name, HashSet<string> used)
     {
-        while (columns.Contains(name)) name += "_predicted";
+        while (!used.Add(name)) name += "_predicted";
         return name;
     }
 }

@@ -109,6 +109,8 @@ public static class TrainingRun
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler, encoders.InitialEncoders(encoder.Tokenizers.Keys));
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
         if (initial is not null) notes.Add(initial.Give(model, splits.Targets, units));
+        if (config is { AtomContributions.Count: > 0, ModalityDropout: 0, SingleModality: 0 } && config.StackOrder().Count > 1 && !config.ModalityDropouts.ContainsKey(Modality.Graph.Name))
+            notes.Add($"{string.Join(", ", config.AtomContributions)}: sums over atoms, and training leaves no graph out: molecules without one will be given the training mean (--modality-dropout or --single-modality teaches more)");
         string dataSha256 = data.Sha256(splits, encoder, initial);
         model.Network.to(device); // first: what is moved may be another object, and state is resumed where its parameter lies
         using AdamW optimizer = new(Tuning.Apply(model.Network, config));

@@ -33,7 +33,19 @@ public sealed class StudyTests : IDisposable
             Assert.Equal(targets, alone.Select(cell => Assert.Single(cell.Task.Run.Targets)));
             Assert.Equal(study.Rows.Count, study.Rows.Select(r => r.Name).Distinct().Count());
             Assert.NotEmpty(study.Departures);
+            // No two rows train the same on the same.
+            Assert.Equal(study.Cells(1).Count, study.Cells(1).Select(cell => cell.Key()).Distinct().Count());
         }
+    }
+
+    [Fact]
+    public void Rows_whose_text_encoder_learned_from_templates_say_so()
+    {
+        Study mini = PaperTables.Table2(StudyScale.Mini), paper = PaperTables.Table2(StudyScale.Paper);
+        Assert.All(mini.Rows.Where(r => r.Task.Run.Modalities?.Contains("text") == true), r => Assert.Contains("TEXT†", r.Title, StringComparison.Ordinal));
+        Assert.Contains(mini.Departures, d => d.StartsWith("TEXT†", StringComparison.Ordinal));
+        Assert.DoesNotContain(paper.Rows, r => r.Title.Contains('†', StringComparison.Ordinal));
+        Assert.DoesNotContain(paper.Departures, d => d.Contains('†', StringComparison.Ordinal));
     }
 
     [Fact]

@@ -43,6 +43,24 @@ public sealed class ProgramPackTests : IDisposable
     }
 
     [Fact]
+    public async Task The_launcher_preloads_the_packs_malloc_wherever_the_pack_lies()
+    {
+        string pack = Path.Combine(folder, "my pack");
+        foreach (string part in new[] { "lib", "program" }) Directory.CreateDirectory(Path.Combine(pack, part));
+        File.Copy("/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4", Path.Combine(pack, "lib", "libtcmalloc_minimal.so.4"));
+        // Its loader has the library mapped, or it has not been found.
+        foreach ((string file, string text) in new[] { ("llmfusion", ProgramPack.Launcher), ("program/LlmFusion.Cli", "#!/bin/sh\ngrep -c \"my pack/lib/libtcmalloc\" /proc/self/maps\necho \"$@ $TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD\"\n") })
+        {
+            File.WriteAllText(Path.Combine(pack, file), text);
+            File.SetUnixFileMode(Path.Combine(pack, file), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        }
+
+        Ended ended = await Shell.RunAsync(Path.Combine(pack, "llmfusion"), ["predict"], folder, new Dictionary<string, string?> { ["LD_PRELOAD"] = null }, TimeSpan.FromSeconds(20));
+        Assert.True(ended.ExitCode == 0 && ended.Error.Length == 0, ended.ToString());
+        Assert.Matches("^[1-9][0-9]*\npredict 1[0-9]+\n$", ended.Output);
+    }
+
+    [Fact]
     public void A_folder_with_anything_in_it_is_left_alone()
     {
         File.WriteAllText(Path.Combine(folder, "mine"), "");

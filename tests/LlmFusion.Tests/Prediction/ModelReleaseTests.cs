@@ -146,6 +146,16 @@ public class ModelReleaseTests(ReleasedModel released) : IClassFixture<ReleasedM
         Assert.All(both, p => Assert.Null(p.Intervals));
         Assert.Contains("Au", Assert.Single(both[2].Outside!).Reason, StringComparison.Ordinal);
         Assert.All(first, p => Assert.Null(p.Deviations));
+
+        // In a file, where a column of that name and a bad row are.
+        File.WriteAllLines(released["both-in.csv"], ["smiles,logp_deviation", $"{Molecules[0]},7", "nonsense,8"]);
+        using (DataFile file = DataFile.Open(released["both-in.csv"], new DataFileOptions()))
+            new Predictor([one, other], "cpu").PredictFile(file, released["both.csv"], cancellation: Cancellation);
+        string[][] rows = [.. File.ReadAllLines(released["both.csv"]).Select(line => line.Split(','))];
+        Assert.Equal(["smiles", "logp_deviation", "logp", "logp_deviation_predicted", "qed", "qed_deviation", "domain", "error"], rows[0]);
+        Assert.Equal("7", rows[1][1]);
+        Assert.Equal(both[0].Deviations![0], float.Parse(rows[1][3]), 1e-5);
+        Assert.Equal(["8", "", "", "", ""], rows[2][1..6]);
     }
 
     [Fact]
@@ -153,8 +163,9 @@ public class ModelReleaseTests(ReleasedModel released) : IClassFixture<ReleasedM
     {
         RunConfig config = RunConfig.Load(Path.Combine(released.Trained, TrainingRun.ConfigFile)) with { Epochs = 1 };
         using TrainedModel one = TrainedModel.Load(released.Trained), fewer = Train("fewer", config with { Modalities = ["fingerprint"] }), other = Train("other", config with { Targets = ["qed"] });
-        Assert.Contains("its modalities are fingerprint, expected smiles, text, fingerprint", Refused(fewer), StringComparison.Ordinal);
-        Assert.Contains("its targets are qed, expected logp, qed", Refused(other), StringComparison.Ordinal);
+        Assert.Contains("modalities of model 2 of 2: got fingerprint, expected smiles, text, fingerprint", Refused(fewer), StringComparison.Ordinal);
+        Assert.Contains("targets of model 2 of 2: got qed, expected logp, qed", Refused(other), StringComparison.Ordinal);
+        Assert.Contains("got one 2 times", Refused(one), StringComparison.Ordinal);
 
         TrainedModel Train(string name, RunConfig of) => TrainedModel.Load(TrainingRun.Run(of, released[name], resume: false, _ => { }, Cancellation).Folder);
 

@@ -158,6 +158,14 @@ public sealed class LauncherTests : IDisposable
     }
 
     [Fact]
+    public async Task Without_root_and_sudo_what_only_makes_it_faster_stops_nothing()
+    {
+        Ended ended = await sandbox.StartAsync("llmfusion", null, ("MISSING", "libtcmalloc-minimal4"), ("USER_ID", "1000"));
+        Assert.True(ended.ExitCode == 0, ended.ToString());
+        Assert.Contains("works without: libtcmalloc-minimal4", ended.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Without_root_and_sudo_the_command_is_printed_and_nothing_is_done()
     {
         Ended ended = await sandbox.StartAsync("llmfusion", null, ("MISSING", "cmake librdkit-dev"), ("USER_ID", "1000"));

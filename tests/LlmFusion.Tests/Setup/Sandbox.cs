@@ -87,6 +87,7 @@ internal sealed class Sandbox : IDisposable
             ["HOME"] = top,
             ["TOP"] = top,
             ["DOTNET_ROOT"] = null,
+            ["LD_PRELOAD"] = null,
         };
         foreach ((string name, string value) in environment) variables[name] = value;
         return Shell.RunAsync(Path.GetFullPath(script, Root), arguments ?? [], Elsewhere, variables, TimeSpan.FromSeconds(60));

@@ -79,7 +79,7 @@ public sealed class GraphModalityTests : IDisposable
     [InlineData(GraphTokens.Atoms)]
     public void Contributions_of_atoms_are_summed_over_each_molecule_that_has_a_graph(GraphTokens tokens)
     {
-        using TrainedModel model = TrainedModel.Load(TrainingRun.Run(Config(["fingerprint", "graph"], tokens) with { AtomContributions = ["a"], Epochs = 2, EarlyStopping = 2 },
+        using TrainedModel model = TrainedModel.Load(TrainingRun.Run(Config(["fingerprint", "graph"], tokens) with { AtomContributions = ["a"], SingleModality = 0.5, Epochs = 20, EarlyStopping = 20 },
             _folder["contributions"], resume: false, _ => { }, TestContext.Current.CancellationToken).Folder);
         using DisposeScope scope = NewDisposeScope();
         using IDisposable noGrad = no_grad();
