@@ -8,9 +8,8 @@ if [[ $# -ne 1 || $1 == -* ]]; then
     cat <<'HELP'
 models/retrain-llmfusion-mini.sh FOLDER
 
-Trains llmfusion-smiles, llmfusion-selfies, llmfusion-text, llmfusion-mini, llmfusion-mini-qm9 and llmfusion-mini-chebi20 into FOLDER, from QM9
-and ChEBI-20 in the data folder: about six hours on two cores. What is done is not done again, and what was cut off goes on: start it again with
-the same FOLDER.
+Trains llmfusion-smiles, llmfusion-selfies, llmfusion-text, llmfusion-mini and llmfusion-mini-qm9 into FOLDER, from QM9 and ChEBI-20 in the
+data folder: about six hours on two cores. What is done is not done again, and what was cut off goes on: start it again with the same FOLDER.
 Products are computed in bfloat16 where the processor has units for that (AVX512-BF16), as for the models of the repository except their first leg;
 elsewhere it takes longer (docs/results/bfloat16), and the models differ in their last digits as seeds do. llmfusion-mini differs more: the
 second leg of the repository's was trained without texts, by an earlier program (docs/results/general-model).
@@ -51,4 +50,3 @@ train llmfusion-mini-leg2 leg2-released --init "$folder/leg1-released" \
     --encoder "smiles=$folder/llmfusion-smiles,train" --encoder "selfies=$folder/llmfusion-selfies,train" --encoder "text=$folder/llmfusion-text,train"
 train llmfusion-mini-leg3 llmfusion-mini --init "$folder/leg2-released"
 train llmfusion-mini-qm9 llmfusion-mini-qm9
-train llmfusion-mini-chebi20 llmfusion-mini-chebi20

@@ -57,7 +57,7 @@ public static class ModelRelease
         string part = output + ".part";
         if (Directory.Exists(part)) Directory.Delete(part, recursive: true);
         progress?.Invoke("rounding the weights");
-        ModelManifest manifest = CopyRounded(folder, part, trained);
+        ModelManifest manifest = CopyRounded(folder, part, trained, config);
 
         progress?.Invoke("describing the training molecules");
         TrainingDomain[] domains = [.. sources.Select(s => TrainingDomain.Fit(s.Name, s.Targets, s.Splits.Train, s.Calibration, TrainingDomain.MostFingerprints / sources.Count))];
@@ -110,10 +110,11 @@ public static class ModelRelease
     }
 
     /// <summary>Every file that the model needs, its weights in float16, and the manifest with their new hashes.</summary>
-    private static ModelManifest CopyRounded(string folder, string output, ModelManifest manifest)
+    private static ModelManifest CopyRounded(string folder, string output, ModelManifest manifest, RunConfig config)
     {
         Directory.CreateDirectory(output);
-        AtomicFile.Copy(Path.Combine(folder, TrainingRun.ConfigFile), Path.Combine(output, TrainingRun.ConfigFile));
+        // Where the first model lay on this machine is of no use to others; the manifest has its name and hash.
+        AtomicFile.Write(Path.Combine(output, TrainingRun.ConfigFile), (config with { InitModel = Path.GetFileName(config.InitModel?.TrimEnd('/')) }).ToYaml());
         HalfPrecision.Copy(Path.Combine(folder, TrainedModel.WeightsFile), Path.Combine(output, TrainedModel.WeightsFile));
         ModalityEntry[] modalities = [.. manifest.Modalities.Select(entry => entry.Encoder is null ? entry : entry with { Sha256 = CopyFolder(entry.Encoder, entry.Sha256) })];
         AdapterEntry? adapter = manifest.Adapter is { } a ? a with { Sha256 = CopyFolder(a.Folder, a.Sha256)! } : null;
