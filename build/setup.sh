@@ -110,8 +110,9 @@ install_native_packages() {
     say "Installing ${missing[*]} (once, a minute or two)..."
     logged packages "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c \
         'apt-get -o DPkg::Lock::Timeout=300 update; exec apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"' \
-        apt "${missing[@]}" ||
-        stop "apt-get could not install ${missing[*]}; the whole log is $state/packages.log"
+        apt "${missing[@]}" && return
+    [[ -z $needed ]] || stop "apt-get could not install ${missing[*]}; the whole log is $state/packages.log"
+    say "The program works without them."
 }
 
 # Sets DOTNET_ROOT_FOUND to the folder of the first dotnet that has the SDK global.json asks for.

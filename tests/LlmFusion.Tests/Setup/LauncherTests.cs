@@ -165,6 +165,16 @@ public sealed class LauncherTests : IDisposable
         Assert.Contains("works without: libtcmalloc-minimal4", ended.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("libtcmalloc-minimal4", 0, "works without them")]
+    [InlineData("cmake libtcmalloc-minimal4", 1, "apt-get could not install cmake libtcmalloc-minimal4")]
+    public async Task Without_a_network_only_what_is_needed_stops_the_set_up(string missing, int code, string says)
+    {
+        Ended ended = await sandbox.StartAsync("llmfusion", null, ("MISSING", missing), ("NO_NETWORK", "1"));
+        Assert.True(ended.ExitCode == code, ended.ToString());
+        Assert.Contains(says, ended.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Without_root_and_sudo_the_command_is_printed_and_nothing_is_done()
     {

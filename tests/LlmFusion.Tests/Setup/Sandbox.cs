@@ -48,7 +48,7 @@ internal sealed class Sandbox : IDisposable
             echo library >"$2/libllmfusion_rdkit.so"
             """);
         Tool("dpkg-query", """[[ " ${MISSING-} " == *" ${*: -1} "* && ! -e $TOP/installed ]] && exit 1; printf installed""");
-        Tool("apt-get", """[[ "$*" != *install* ]] || touch "$TOP/installed" """);
+        Tool("apt-get", """[[ -z ${NO_NETWORK-} ]] || exit 100; [[ "$*" != *install* ]] || touch "$TOP/installed" """);
         Tool("id", "echo ${USER_ID-0}");
         Tool("sudo", "exit 1");
     }
