@@ -6,12 +6,13 @@ namespace LlmFusion.Evaluation;
 
 /// <summary>A learning curve among others.</summary>
 /// <param name="Label">Its name.</param>
-/// <param name="Losses">The loss after each epoch.</param>
-public sealed record Curve(string Label, IReadOnlyList<double> Losses);
+/// <param name="Training">The loss in training after each epoch.</param>
+/// <param name="Validation">The loss in validation after each epoch.</param>
+public sealed record Curve(string Label, IReadOnlyList<double> Training, IReadOnlyList<double> Validation);
 
 public static partial class Plots
 {
-    /// <summary>Draws losses over the share of the training that is done, on a logarithmic axis, so that runs of different length lie beside each other.</summary>
+    /// <summary>Draws losses in validation, and dashed in training, over the share of the training that is done, on a logarithmic axis, so that runs of different length lie beside each other.</summary>
     /// <param name="curves">The curves, at least one.</param>
     /// <param name="title">The figure's title.</param>
     /// <param name="path">Where to write, without extension: PATH.png and PATH.svg.</param>
@@ -23,13 +24,8 @@ public static partial class Plots
         double low = double.PositiveInfinity, high = double.NegativeInfinity;
         foreach ((int i, Curve curve) in curves.Index())
         {
-            Coordinates[] points = [.. curve.Losses.Index().Where(l => double.IsFinite(l.Item) && l.Item > 0).Select(l => new Coordinates(100.0 * (l.Index + 1) / curve.Losses.Count, Math.Log10(l.Item)))];
-            if (points.Length == 0) continue;
-            (low, high) = (Math.Min(low, points.Min(p => p.Y)), Math.Max(high, points.Max(p => p.Y)));
-            Scatter line = plot.Add.ScatterLine(points);
-            line.Color = colors.GetColor(i);
-            line.LineWidth = 2;
-            line.LegendText = curve.Label;
+            if (Draw(curve.Training, i) is { } training) (training.LineWidth, training.LinePattern) = (1, LinePattern.Dashed);
+            if (Draw(curve.Validation, i) is { } validation) (validation.LineWidth, validation.LegendText) = (2, curve.Label);
         }
 
         if (low > high) (low, high) = (-1, 0);
@@ -42,5 +38,15 @@ public static partial class Plots
         plot.Legend.ShadowColor = Colors.Transparent;
         if (Font is not null) plot.Legend.FontName = Font;
         Write(plot, 520, Math.Max(320, 22 * curves.Count), path);
+
+        Scatter? Draw(IReadOnlyList<double> losses, int color)
+        {
+            Coordinates[] points = [.. losses.Index().Where(l => double.IsFinite(l.Item) && l.Item > 0).Select(l => new Coordinates(100.0 * (l.Index + 1) / losses.Count, Math.Log10(l.Item)))];
+            if (points.Length == 0) return null;
+            (low, high) = (Math.Min(low, points.Min(p => p.Y)), Math.Max(high, points.Max(p => p.Y)));
+            Scatter line = plot.Add.ScatterLine(points);
+            line.Color = colors.GetColor(color);
+            return line;
+        }
     }
 }

@@ -6,7 +6,7 @@ namespace LlmFusion.Experiments;
 /// <summary>Does fusion help? Each structural modality alone, all without the graph, all; and what the language model is good for.</summary>
 public static class FusionStudy
 {
-    private const string Alone = "one modality", Together = "several", OtherFusion = "another fusion";
+    private const string Alone = "one modality", Together = "several", OtherFusion = "another fusion", LeftOut = "a modality left out of half of training";
 
     /// <summary>The study, trained along from the encoders that come with the program, on a part of QM9 that two cores can read often enough.</summary>
     public static Study Create() => new()
@@ -19,6 +19,7 @@ public static class FusionStudy
             each seen 15 times, with one set of settings for all rows. The encoders of SMILES and SELFIES begin as `llmfusion-smiles` and `llmfusion-selfies` and are trained along;
             that of the graph begins anew. The best epoch is chosen on a fifth of the validation split. *Atoms as tokens*: the language model reads one token for each atom in the place
             of one for the graph. *Mean and MLP*: the mean of the modality tokens and an MLP with as many weights in the place of the language model.
+            *Left out of half*: in training every second molecule, drawn anew each epoch, comes without its fingerprint; in validation and test all have it.
             """,
         Panels = [new("qm9", "QM9", ["homo", "lumo", "gap"], StudyMetric.Mae, config => config with { Data = "qm9", TrainRows = 10_000, CalibrationFraction = 0.8 })],
         Rows =
@@ -34,12 +35,16 @@ public static class FusionStudy
             Atoms(Row("all-atoms", "SM+SF+MFP+GR, atoms as tokens", OtherFusion, 9, "smiles", "selfies", "fingerprint", "graph")),
             Mean(Row("gr-mean-mlp", "GR, mean and MLP", OtherFusion, 1.5, "graph")),
             Mean(Row("all-mean-mlp", "SM+SF+MFP+GR, mean and MLP", OtherFusion, 8, "smiles", "selfies", "fingerprint", "graph")),
+            HalfOfFingerprints(Row("mfp-gr-half", "MFP+GR, MFP left out of half", LeftOut, 2, "fingerprint", "graph")),
+            HalfOfFingerprints(Row("all-half", "SM+SF+MFP+GR, MFP left out of half", LeftOut, 8, "smiles", "selfies", "fingerprint", "graph")),
         ],
     };
 
     private static StudyRow Atoms(StudyRow row) => row with { Task = row.Task.Changed(c => c with { GraphTokens = GraphTokens.Atoms }) };
 
     private static StudyRow Mean(StudyRow row) => row with { Task = row.Task.Changed(c => c with { Fusion = FusionKind.MeanMlp }) };
+
+    private static StudyRow HalfOfFingerprints(StudyRow row) => row with { Task = row.Task.Changed(c => c with { ModalityDropouts = new() { ["fingerprint"] = 0.5 } }) };
 
     private static StudyRow Row(string name, string title, string group, double minutes, params string[] modalities) => new(name, title, group, new CellTask.Fusion(new RunConfig
     {

@@ -128,10 +128,10 @@ public static class StudyReport
 
         foreach (StudyPanel panel in study.Panels)
         {
-            Curve[] curves = [.. done.Where(d => d.Cell.Panel == panel && d.Cell.Seed == 0 && d.Result.Curve.Count > 1).Select(d => new Curve(d.Cell.Row.Title, [.. d.Result.Curve.Select(p => p.ValidLoss)]))];
+            Curve[] curves = [.. done.Where(d => d.Cell.Panel == panel && d.Cell.Seed == 0 && d.Result.Curve.Count > 1).Select(d => new Curve(d.Cell.Row.Title, [.. d.Result.Curve.Select(p => p.TrainLoss)], [.. d.Result.Curve.Select(p => p.ValidLoss)]))];
             if (curves.Length == 0) continue;
             string name = $"{panel.Name}-curves";
-            Plots.Curves(curves, $"{panel.Title}: validation loss", Path.Combine(output, name));
+            Plots.Curves(curves, $"{panel.Title}: loss in validation, dashed in training", Path.Combine(output, name));
             yield return name;
         }
     }
