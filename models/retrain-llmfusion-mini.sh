@@ -4,12 +4,13 @@ set -euo pipefail
 models=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 llmfusion=$models/../llmfusion
 
-if [[ $# -ne 1 || $1 == -* ]]; then
+if [[ $# -gt 1 || ${1-} == -* ]]; then
     cat <<'HELP'
-models/retrain-llmfusion-mini.sh FOLDER
+models/retrain-llmfusion-mini.sh [FOLDER]
 
-Trains llmfusion-smiles, llmfusion-selfies, llmfusion-text, llmfusion-mini and llmfusion-mini-qm9 into FOLDER, from QM9 and ChEBI-20 in the
-data folder: about six hours on two cores. What is done is not done again, and what was cut off goes on: start it again with the same FOLDER.
+Trains llmfusion-smiles, llmfusion-selfies, llmfusion-text, llmfusion-mini and llmfusion-mini-qm9 into FOLDER (else llmfusion/retrained in the user's
+cache folder), from QM9 and ChEBI-20 in the data folder: about six hours on two cores. What is done is not done again, and what was cut off goes on: start it again
+with the same FOLDER. Each leg ends in a full checkpoint, kept in FOLDER/run-LEG/checkpoints.
 Products are computed in bfloat16 where the processor has units for that (AVX512-BF16), as for the models of the repository except their first leg;
 elsewhere it takes longer (docs/results/bfloat16), and the models differ in their last digits as seeds do. llmfusion-mini differs more: the
 second leg of the repository's was trained without texts, by an earlier program (docs/results/general-model).
@@ -18,7 +19,7 @@ HELP
     exit
 fi
 
-folder=$(realpath -m "$1")
+folder=$(realpath -m "${1:-${XDG_CACHE_HOME:-$HOME/.cache}/llmfusion/retrained}")
 mkdir -p "$folder"
 cd "$folder"
 precision=()
@@ -37,8 +38,9 @@ pretrain() {
 train() {
     local name=$1 released=$2
     [[ -e $released ]] && return
-    if [[ -e run-$name/checkpoints ]]; then "$llmfusion" train --resume "run-$name"
-    elif [[ ! -e run-$name/llmfusion.json ]]; then "$llmfusion" train --config "$models/$name.yaml" "${@:3}" "${precision[@]}" -o "run-$name" --overwrite; fi
+    if [[ -e run-$name/llmfusion.json ]]; then :
+    elif [[ -e run-$name/checkpoints ]]; then "$llmfusion" train --resume "run-$name"
+    else "$llmfusion" train --config "$models/$name.yaml" "${@:3}" "${precision[@]}" --keep-checkpoints -o "run-$name" --overwrite; fi
     "$llmfusion" models release "run-$name" -o "$released"
 }
 

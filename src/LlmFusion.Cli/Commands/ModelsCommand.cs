@@ -20,6 +20,7 @@ internal static class ModelsCommand
         ModelsStoreCommand.Create(),
         ModelsVerifyCommand.Create(),
         ModelsReleaseCommand.Create(),
+        ModelsReleaseCommand.CreateCard(),
     };
 
     private static Command Pull()

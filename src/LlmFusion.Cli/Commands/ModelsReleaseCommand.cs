@@ -19,7 +19,8 @@ internal static class ModelsReleaseCommand
             foreach (string name in OptionValues.List(result.GetValueOrDefault<string?>()) ?? []) OptionValues.CheckDataSet("--data", result, name);
         });
         Option<string> device = new("--device") { Description = "auto, cpu or cuda", DefaultValueFactory = _ => "auto" };
-        Command command = new("release", "Round a trained model to float16, calibrate its intervals, and measure what it then is; or round a pretrained encoder") { model, output, data, device };
+        Option<string?> notes = Notes();
+        Command command = new("release", "Round a trained model to float16, calibrate its intervals, and measure what it then is; or round a pretrained encoder") { model, output, data, device, notes };
         HelpWithExamples.Set(
             command,
             ["./llmfusion models release my-model -o models/my-model", "./llmfusion models release my-encoder -o models/my-smiles", "./llmfusion models release my-model -o models/my-model --data qm9,chebi20"],
@@ -32,7 +33,7 @@ internal static class ModelsReleaseCommand
             string folder = parse.GetValue(output)!;
             if (EncoderRelease.IsEncoder(parse.GetValue(model)!))
             {
-                if (parse.GetResult(data) is not null || parse.GetResult(device) is { Implicit: false }) throw new UsageException("an encoder is rounded and nothing else: it takes neither --data nor --device");
+                if (parse.GetResult(data) is not null || parse.GetResult(notes) is not null || parse.GetResult(device) is { Implicit: false }) throw new UsageException("an encoder is rounded and nothing else: it takes neither --data, --device nor --notes");
                 EncoderRelease.Write(parse.GetValue(model)!, folder);
                 NoteSize(folder, screen);
                 return ExitCode.Done;
@@ -42,7 +43,8 @@ internal static class ModelsReleaseCommand
             ReleaseOptions options = new()
             {
                 Data = OptionValues.List(parse.GetValue(data)) ?? [],
-                Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))),
+                Name = NameOf(folder),
+                Notes = TextOf(parse.GetValue(notes)),
                 Device = parse.GetValue(device)!,
                 Sources = new ModelSources { Progress = view.Show, Cancellation = stop },
             };
@@ -57,6 +59,29 @@ internal static class ModelsReleaseCommand
         });
         return command;
     }
+
+    /// <summary><c>models card</c>: the card alone, from what was measured when the model was released.</summary>
+    public static Command CreateCard()
+    {
+        Argument<string> model = new("MODEL") { Description = "Released model" };
+        Option<string?> notes = Notes();
+        Command command = new("card", "Write the README.md of a released model anew, for instance with other notes; nothing is measured again") { model, notes };
+        HelpWithExamples.Set(command, ["./llmfusion models card my-released-model --notes notes.md"]);
+        command.SetRun((parse, screen, _) =>
+        {
+            string folder = parse.GetValue(model)!;
+            ReleaseCard.Rewrite(folder, NameOf(folder), TextOf(parse.GetValue(notes)));
+            screen.Note(Path.Combine(folder, ReleaseCard.FileName));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Option<string?> Notes() => new("--notes") { Description = "Markdown that is put into the model's card, behind its training: where it must not be used, its licence, ..", HelpName = "FILE" };
+
+    private static string TextOf(string? notes) => notes is null ? "" : File.ReadAllText(notes);
+
+    private static string NameOf(string folder) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
 
     private static void NoteSize(string folder, Screen screen) =>
         screen.Note($"{folder}: {Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length) / 1e6:F1} MB");

@@ -119,7 +119,7 @@ public static class Catalog
         })];
         bool available = files.All(f => f.Bytes is not null);
         return new DataSetState(
-            entry.Name, entry.About, entry.Licence, [.. entry.Targets.Select(t => new NamedUnit(t, TargetUnits.Of(t)))], entry.Source,
+            entry.Name, entry.About, entry.Licence, [.. entry.Targets.Select(t => new NamedUnit(t, KnownTargets.UnitOf(t)))], entry.Source,
             available, entry.IsBuiltIn ? null : place, files, available ? null : HowToGet(entry, place))
         { Citation = entry.Citation };
     }

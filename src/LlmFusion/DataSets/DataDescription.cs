@@ -233,7 +233,7 @@ public sealed record DataDescription
         }
 
         public TargetDescription Describe(string target) => new(
-            target, TargetUnits.Of(target), _count, _missing,
+            target, KnownTargets.UnitOf(target), _count, _missing,
             _count == 0 ? double.NaN : _mean, _count == 0 ? double.NaN : _squares / _count, _minimum, _maximum);
     }
 }

@@ -25,7 +25,7 @@ public sealed record DataSplits(
     public IReadOnlyList<DataRow> HeldOut { get; init; } = [];
 
     /// <summary>Each target's unit in the order of <see cref="Targets"/>, empty where it has none or none is known.</summary>
-    public IReadOnlyList<string> Units => [.. Targets.Select(TargetUnits.Of)];
+    public IReadOnlyList<string> Units => [.. Targets.Select(KnownTargets.UnitOf)];
 
     /// <summary>The three parts with their names, in order.</summary>
     public IEnumerable<(string Name, IReadOnlyList<DataRow> Rows)> InOrder() =>

@@ -10,6 +10,9 @@ public static class StudyReport
     /// <summary>Name of the report in a study's folder.</summary>
     public const string FileName = "README.md";
 
+    /// <summary>Paragraphs written by hand in a study's folder, what its numbers say and why: they stand in both reports, behind the tables.</summary>
+    public const string FindingsFile = "findings.md";
+
     /// <summary>Name of the one in HTML.</summary>
     public const string HtmlFileName = "report.html";
 
@@ -27,15 +30,18 @@ public static class StudyReport
         StudyTable? alone = StudyTable.WithoutStereoTwins(study, results);
         string[] figures = done.Length == 0 ? [] : [.. Figures(study, table, done, output)];
         string[] notes = [.. Notes(study, cells, [.. done.Select(d => d.Result)], seeds)];
-        AtomicFile.Write(Path.Combine(output, FileName), Markdown(study, table, alone, figures, notes));
-        AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, figures, notes, output));
+        string findings = Path.Combine(output, FindingsFile) is { } file && File.Exists(file) ? File.ReadAllText(file).Trim() : "";
+        AtomicFile.Write(Path.Combine(output, FileName), Markdown(study, table, alone, findings, figures, notes));
+        AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, findings, figures, notes, output));
     }
+
+    private const string FindingsTitle = "What it says";
 
     private const string DeparturesTitle = "Departures from the paper";
 
     private const string AloneTitle = "On the test molecules that do not stand in the data set's training split if stereochemistry is ignored";
 
-    private static string Markdown(Study study, StudyTable table, StudyTable? alone, string[] figures, string[] notes)
+    private static string Markdown(Study study, StudyTable table, StudyTable? alone, string findings, string[] figures, string[] notes)
     {
         StringBuilder text = new();
         text.Append($"# {study.Title}\n\n{study.Question.Trim()}\n\n");
@@ -47,6 +53,7 @@ public static class StudyReport
             Table(alone);
         }
 
+        if (findings.Length > 0) text.Append($"## {FindingsTitle}\n\n{findings}\n\n");
         foreach (string figure in figures) text.Append($"![{figure}]({figure}.png)\n");
         text.Append('\n').AppendJoin("\n\n", notes).Append('\n');
         if (study.Departures.Count > 0) text.Append($"\n## {DeparturesTitle}\n\n").AppendJoin("", study.Departures.Select(d => $"- {d}\n"));
@@ -62,17 +69,24 @@ public static class StudyReport
                     text.Append($"| {line.Row.Title} |").AppendJoin("", Fields(of, line).Select(f => $" {(f.Bold ? $"**{f.Text}**" : f.Text)}{(f.Small.Length > 0 ? $" <small>{f.Small}</small>" : "")} |")).Append('\n');
             }
 
+            if (of.Columns.All(c => c.Constant is null))
+            {
+                text.Append('\n');
+                return;
+            }
+
             text.Append("| training mean |").AppendJoin("", of.Columns.Select(c => $" {(c.Constant is { } value ? Number(value) : "")} |")).AppendJoin("", Headings(of).Skip(of.Columns.Count).Select(_ => " |")).Append("\n\n");
         }
     }
 
-    private static string Html(Study study, StudyTable table, StudyTable? alone, string[] figures, string[] notes, string output)
+    private static string Html(Study study, StudyTable table, StudyTable? alone, string findings, string[] figures, string[] notes, string output)
     {
         StringBuilder html = new();
         HtmlPage.Begin(html, "LLM-Fusion study", study.Title, $"{table.Lines.Count} of {study.Rows.Count} rows");
         html.Append($"<section><p>{Plain(study.Question.Trim())}</p></section>\n");
         if (table.Lines.Count > 0) Table(table, "Errors on the test split");
         if (alone is not null) Table(alone, AloneTitle);
+        if (findings.Length > 0) html.Append($"<section><h2>{FindingsTitle}</h2>\n").AppendJoin("", findings.Split("\n\n").Select(p => $"<p>{Plain(p)}</p>\n")).Append("</section>\n");
         html.Append("<section><h2>Figures</h2>\n<div class=\"figures\">\n");
         foreach ((int i, string figure) in figures.Index()) html.Append($"<figure class=\"wide\">{HtmlPage.Inline(File.ReadAllText(Path.Combine(output, figure + ".svg")), $"f{i}-")}</figure>\n");
         html.Append("</div></section>\n<section><h2>How it was measured</h2>\n");
@@ -92,8 +106,9 @@ public static class StudyReport
                     html.Append($"<tr><td>{HtmlPage.Text(line.Row.Title)}</td>").AppendJoin("", Fields(of, line).Select(f => $"<td class=\"n\">{(f.Bold ? $"<b>{f.Text}</b>" : f.Text)}{(f.Small.Length > 0 ? $"<small>{f.Small}</small>" : "")}</td>")).Append("</tr>\n");
             }
 
-            html.Append("<tr class=\"first\"><td>training mean</td>").AppendJoin("", of.Columns.Select(c => $"<td class=\"n\">{(c.Constant is { } value ? Number(value) : "")}</td>"))
-                .AppendJoin("", Headings(of).Skip(of.Columns.Count).Select(_ => "<td></td>")).Append("</tr>\n</tbody></table></div></section>\n");
+            if (of.Columns.Any(c => c.Constant is not null))
+                html.Append("<tr class=\"first\"><td>training mean</td>").AppendJoin("", of.Columns.Select(c => $"<td class=\"n\">{(c.Constant is { } value ? Number(value) : "")}</td>")).AppendJoin("", Headings(of).Skip(of.Columns.Count).Select(_ => "<td></td>")).Append("</tr>\n");
+            html.Append("</tbody></table></div></section>\n");
         }
     }
 

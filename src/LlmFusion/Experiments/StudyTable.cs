@@ -33,7 +33,7 @@ public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
 /// <param name="Panel">The panel.</param>
 /// <param name="Target">The target.</param>
 /// <param name="Unit">The unit of the error; empty where there is none.</param>
-/// <param name="Constant">The error of the training mean.</param>
+/// <param name="Constant">The error of the training mean; null where it was not measured.</param>
 internal sealed record StudyColumn(StudyPanel Panel, string Target, string Unit, double? Constant)
 {
     /// <summary>MAE or MSE.</summary>
@@ -61,12 +61,12 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
 {
     /// <summary>On all test molecules.</summary>
     public static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results) =>
-        Of(study, results, (result, target) => result.Metrics.Find(Parts.Test, target, result.Predictor), withPaper: true);
+        Of(study, results, (result, target) => result.Metrics.Find(Parts.Test, target, result.Predictor), isWhole: true);
 
     /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null where no data has others.</summary>
     public static StudyTable? WithoutStereoTwins(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results)
     {
-        StudyTable table = Of(study, results, (result, target) => result.WithoutStereoTwins?.Targets.GetValueOrDefault(target), withPaper: false);
+        StudyTable table = Of(study, results, (result, target) => result.WithoutStereoTwins?.Targets.GetValueOrDefault(target), isWhole: false);
         int[] kept = [.. Enumerable.Range(0, table.Columns.Count).Where(c => table.Lines.Any(line => line.Entries[c] is not null))];
         return kept.Length == 0 ? null : table with
         {
@@ -75,14 +75,15 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
         };
     }
 
-    private static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results, Func<CellResult, string, TargetMetrics?> metrics, bool withPaper)
+    // The paper's numbers and the training mean's are of the whole test split alone.
+    private static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results, Func<CellResult, string, TargetMetrics?> metrics, bool isWhole)
     {
         StudyColumn[] columns = [.. from panel in study.Panels
                                     let own = results.Where(r => r.Key.Panel == panel).SelectMany(r => r).ToArray()
                                     from target in panel.Targets
-                                    select new StudyColumn(panel, target, UnitOf(own, target, panel.Metric), ConstantOf(own, target, panel.Metric))];
+                                    select new StudyColumn(panel, target, UnitOf(own, target, panel.Metric), isWhole ? ConstantOf(own, target, panel.Metric) : null)];
         StudyValue?[][] values = [.. study.Rows.Select(row => columns.Select(c => StudyValue.Of([.. results[(row, c.Panel)].Select(r => metrics(r, c.Target)).OfType<TargetMetrics>()], c.Panel.Metric)).ToArray())];
-        string[] paper = withPaper ? [.. columns.Select(c => c.Target).Distinct().Where(t => study.Rows.Any(r => r.Paper.ContainsKey(t)))] : [];
+        string[] paper = isWhole ? [.. columns.Select(c => c.Target).Distinct().Where(t => study.Rows.Any(r => r.Paper.ContainsKey(t)))] : [];
         return new StudyTable(columns, paper, [.. study.Rows.Index().Where(r => values[r.Index].Any(v => v is not null)).Select(r => Line(r.Item, values[r.Index]))]);
 
         StudyLine Line(StudyRow row, StudyValue?[] own)

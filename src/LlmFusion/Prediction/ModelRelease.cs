@@ -17,6 +17,9 @@ public sealed record ReleaseOptions
     /// <summary>Name of the model, for its card.</summary>
     public required string Name { get; init; }
 
+    /// <summary>Markdown for the model's card: what whoever releases it has to say.</summary>
+    public string Notes { get; init; } = "";
+
     /// <summary>Where frozen encoders are found.</summary>
     public ModelSources Sources { get; init; } = new();
 
@@ -81,7 +84,7 @@ public static class ModelRelease
         using (TrainedModel model = TrainedModel.Load(part, options.Sources))
             release = release with { Test = [.. sources.SelectMany(source => Measure(model, sets, source, [.. sources.SelectMany(s => s.Splits.Train)], options.Device, progress, cancellation))] };
         manifest = Rewrite(part, manifest with { Metrics = Beside(manifest, release, sources) }, release);
-        AtomicFile.Write(Path.Combine(part, "README.md"), ReleaseCard.Of(options.Name, manifest, config));
+        AtomicFile.Write(Path.Combine(part, ReleaseCard.FileName), ReleaseCard.Of(options.Name, manifest, config, options.Notes));
         if (Directory.Exists(output)) Directory.Delete(output);
         Directory.Move(part, output);
         return manifest;
