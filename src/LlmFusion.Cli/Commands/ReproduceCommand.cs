@@ -83,6 +83,10 @@ internal static class ReproduceCommand
             case StudyEvent.Within w:
                 view.Show(w.Of);
                 break;
+            case StudyEvent.Failed f:
+                view.Dispose();
+                screen.Note($"{f.Cell.Name} failed: {f.Why}");
+                break;
             case StudyEvent.Done d:
                 view.Dispose();
                 report();

@@ -67,18 +67,21 @@ public static class BaselineRun
         Dictionary<string, SplitInputs> inputs = data.Encode(model.Inputs, observe, cancellation);
         string[] units = [.. splits.Targets.Select((t, i) => run.Units.GetValueOrDefault(t) ?? splits.Units[i])];
 
-        TrialLog log = new(Path.Combine(output, TrialsFile), KeyOf(config with { Run = run }, data.Sha256(splits, model.Inputs)));
+        string dataSha256 = data.Sha256(splits, model.Inputs);
+        TrialLog log = new(Path.Combine(output, TrialsFile), KeyOf(config with { Run = run }, dataSha256));
         double before = log.Trials.Sum(trial => trial.Seconds);
         List<Trial> chosen = [];
         foreach ((int t, string target) in splits.Targets.Index())
         {
             Trial best = Search(config, t, target, log, inputs, model.Inputs, scaler, observe, cancellation);
             using FeatureMatrix train = Rows(inputs[Parts.Train], t, target, model.Inputs, scaler), valid = Rows(inputs[Parts.Valid], t, target, model.Inputs, scaler);
-            boosters.Add(Booster.Train(best.Settings, train, valid, cancellation: cancellation));
+            // On more rows more trees may be worth it: early stopping decides, up to the most that a trial may have.
+            BoosterSettings final = config.SearchRows < inputs[Parts.Train].Rows.Count ? best.Settings with { Estimators = Math.Max(best.Settings.Estimators, config.Search.Estimators.High) } : best.Settings;
+            boosters.Add(Booster.Train(final, train, valid, cancellation: cancellation));
             chosen.Add(best);
         }
 
-        Comparison metrics = Measure(model, run, inputs, splits.Targets, units);
+        (Comparison metrics, TestErrors? errors) = Measure(model, run, inputs, splits.Targets, units);
         ModelManifest manifest = model.Save(output, chosen, (entries, baseline, sha256) => new ModelManifest
         {
             FormatVersion = ModelManifest.FirstFormat,
@@ -91,13 +94,13 @@ public static class BaselineRun
             ModalityEncoding = run.ModalityEncoding,
             WeightsSha256 = sha256,
             Targets = [.. splits.Targets.Select((name, t) => new TargetEntry(name, units[t], scaler.Means[t], scaler.Deviations[t], scaler.Kinds[t]))],
-            Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count),
-            Environment = RunEnvironment.Current(TorchSharp.torch.CPU),
+            Data = new DataEntry(splits.Name, splits.Sha256, inputs[Parts.Train].Rows.Count, inputs[Parts.Valid].Rows.Count, splits.Test.Count) { Sha256 = dataSha256 },
+            Environment = RunEnvironment.Current(TorchSharp.torch.CPU) with { Xgboost = Booster.LibraryVersion },
             Training = new TrainingEntry(run.Seed, 0, config.Trials, chosen.Average(trial => trial.Metric), before + clock.Elapsed.TotalSeconds, 0, run.Tune),
             Metrics = metrics,
         });
         AtomicFile.Write(Path.Combine(output, "README.md"), BaselineCard.Of(manifest, config));
-        return new TrainingSummary(manifest, StopReason.Completed, output, [], []);
+        return new TrainingSummary(manifest, StopReason.Completed, output, [], []) { TestErrors = errors };
     }
 
     /// <summary>A model that is finished is not replaced by accident, nor a folder of something else, nor one in which another process works.</summary>
@@ -152,19 +155,21 @@ public static class BaselineRun
         return new SplitInputs([.. taken.Select(i => train.Rows[i])], [.. taken.Select(i => train.Inputs[i])], [.. taken.Select(i => train.Targets[i])]);
     }
 
-    private static Comparison Measure(BoostedModel model, RunConfig run, IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<string> targets, IReadOnlyList<string> units)
+    private static (Comparison Metrics, TestErrors? Errors) Measure(BoostedModel model, RunConfig run, IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<string> targets, IReadOnlyList<string> units)
     {
         ConstantPredictor constant = ConstantPredictor.Fit(inputs[Parts.Train].Targets);
         Comparison metrics = Comparison.Empty;
+        TestErrors? errors = null;
         foreach (string part in Parts.All)
         {
             if (!inputs.TryGetValue(part, out SplitInputs? split) || split.Rows.Count == 0) continue;
             float[][] predicted = model.Predict(split.Inputs, split.Rows.Count, TorchSharp.torch.CPU);
             metrics = metrics.With(part, Comparison.Boosted, targets, units, split.Targets, predicted, run.Seed)
                 .With(part, Comparison.Constant, targets, units, split.Targets, constant.Predict(split.Rows.Count), run.Seed);
+            if (part == Parts.Test) errors = TestErrors.Of(targets, split.Rows, predicted);
         }
 
-        return metrics;
+        return (metrics, errors);
     }
 
     /// <summary>What decides a trial's result: data with targets and texts, encoders, the library, settings of the search; not how many trials there are.</summary>

@@ -15,8 +15,8 @@ public static class RidgeBaseline
     /// <param name="withoutTwins">Whether to measure also on the test molecules that do not stand in the data set's training split if stereochemistry is ignored.</param>
     /// <param name="observe">Receives progress.</param>
     /// <param name="cancellation">Stops between rows and between penalties.</param>
-    /// <returns>Metrics; those without twins, or null; the data.</returns>
-    public static (Comparison Metrics, EvaluationReport? WithoutStereoTwins, DataEntry Data) Run(RunConfig config, bool withoutTwins, Action<TrainingEvent> observe, CancellationToken cancellation)
+    /// <returns>Metrics; the errors of each test molecule; metrics without twins, or null; the data.</returns>
+    public static (Comparison Metrics, TestErrors? Errors, EvaluationReport? WithoutStereoTwins, DataEntry Data) Run(RunConfig config, bool withoutTwins, Action<TrainingEvent> observe, CancellationToken cancellation)
     {
         config = config with { Modalities = [Modality.Fingerprint.Name] };
         DataSplits splits = RunData.Open(config);
@@ -25,9 +25,12 @@ public static class RidgeBaseline
         ConstantPredictor constant = ConstantPredictor.Fit(Truth(data[Parts.Train]));
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
         Comparison metrics = Comparison.Empty;
+        TestErrors? errors = null;
         foreach (string part in Parts.All.Where(part => data.TryGetValue(part, out PreparedRows? rows) && rows.Rows.Count > 0))
         {
-            metrics = metrics.With(part, Comparison.Ridge, splits.Targets, units, Truth(data[part]), ridge.Predict(Rows(data[part])), config.Seed)
+            float[][] predicted = ridge.Predict(Rows(data[part]));
+            if (part == Parts.Test) errors = TestErrors.Of(splits.Targets, data[part].Rows, predicted);
+            metrics = metrics.With(part, Comparison.Ridge, splits.Targets, units, Truth(data[part]), predicted, config.Seed)
                 .With(part, Comparison.Constant, splits.Targets, units, Truth(data[part]), constant.Predict(data[part].Rows.Count), config.Seed);
         }
 
@@ -41,7 +44,7 @@ public static class RidgeBaseline
             alone = new EvaluationReport(kept.Length, 0, Metrics.PerTarget(splits.Targets, Truth(some), ridge.Predict(Rows(some)), config.Seed));
         }
 
-        return (metrics, alone, new DataEntry(splits.Name, splits.Sha256, data[Parts.Train].Rows.Count, data[Parts.Valid].Rows.Count, splits.Test.Count));
+        return (metrics, errors, alone, new DataEntry(splits.Name, splits.Sha256, data[Parts.Train].Rows.Count, data[Parts.Valid].Rows.Count, splits.Test.Count));
 
         SparseRows Rows(PreparedRows rows) => SparseRows.FromCounts(rows.Representations.Select(r => r.Fingerprint!.Value).Select(c => (c.Bits, c.Counts)), config.Fingerprint.Size);
     }

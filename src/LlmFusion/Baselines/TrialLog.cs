@@ -34,6 +34,9 @@ public sealed class TrialLog
         AtomicFile.Write(path, string.Concat(_trials.Select(t => JsonSerializer.Serialize(t, Json) + "\n").Prepend(key + "\n")));
     }
 
+    /// <summary>The trials in a file, whichever search's they are; none where there is no such file.</summary>
+    public static IReadOnlyList<Trial> In(string path) => File.Exists(path) ? [.. File.ReadAllLines(path).Skip(1).Select(Read).OfType<Trial>()] : [];
+
     /// <summary>The trials.</summary>
     public IReadOnlyList<Trial> Trials => _trials;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using LlmFusion.Baselines;
 using LlmFusion.Evaluation;
 using LlmFusion.Prediction;
 using LlmFusion.Training;
@@ -32,6 +33,12 @@ public sealed record CellResult
 
     /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null where the data has no such twins.</summary>
     public EvaluationReport? WithoutStereoTwins { get; init; }
+
+    /// <summary>The errors of each test molecule; null in results of earlier versions.</summary>
+    public TestErrors? TestErrors { get; init; }
+
+    /// <summary>The search for the settings of boosted trees, trial by trial; empty for what was not searched.</summary>
+    public IReadOnlyList<Trial> Trials { get; init; } = [];
 
     /// <summary>The learning curve.</summary>
     public required IReadOnlyList<CurvePoint> Curve { get; init; }

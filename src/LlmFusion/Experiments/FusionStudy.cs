@@ -22,6 +22,7 @@ public static class FusionStudy
             *Left out of half*: in training every second molecule, drawn anew each epoch, comes without its fingerprint; in validation and test all have it.
             """,
         Panels = [new("qm9", "QM9", ["homo", "lumo", "gap"], StudyMetric.Mae, config => config with { Data = "qm9", TrainRows = 10_000, CalibrationFraction = 0.8 })],
+        Claims = Claims,
         Rows =
         [
             Row("gr", "GR", Alone, 1.5, "graph"),
@@ -39,6 +40,15 @@ public static class FusionStudy
             HalfOfFingerprints(Row("all-half", "SM+SF+MFP+GR, MFP left out of half", LeftOut, 8, "smiles", "selfies", "fingerprint", "graph")),
         ],
     };
+
+    private static IReadOnlyList<StudyClaim> Claims { get; } =
+    [
+        new("all together are better than the graph alone", "all", "gr"), new("all together are better than the graph alone", "mfp-gr", "gr"),
+        new("without the graph, several are better than one", "sm-sf-mfp", "sm"), new("without the graph, several are better than one", "sm-sf-mfp", "sf"), new("without the graph, several are better than one", "sm-sf-mfp", "mfp"),
+        new("atoms as tokens are better than one token for the graph", "gr-atoms", "gr"), new("atoms as tokens are better than one token for the graph", "all-atoms", "all"),
+        new("a language model fuses better than mean and MLP", "gr", "gr-mean-mlp"), new("a language model fuses better than mean and MLP", "all", "all-mean-mlp"),
+        new("it is the fingerprint that hurts", "mfp-gr-half", "mfp-gr"), new("it is the fingerprint that hurts", "all-half", "all"),
+    ];
 
     private static StudyRow Atoms(StudyRow row) => row with { Task = row.Task.Changed(c => c with { GraphTokens = GraphTokens.Atoms }) };
 

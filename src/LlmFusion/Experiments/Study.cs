@@ -137,6 +137,9 @@ public sealed record Study
     /// <summary>The rows.</summary>
     public required IReadOnlyList<StudyRow> Rows { get; init; }
 
+    /// <summary>What its rows are to confirm or refute.</summary>
+    public IReadOnlyList<StudyClaim> Claims { get; init; } = [];
+
     /// <summary>All cells, seed after seed, so that a study that was cut off has whole tables of few seeds.</summary>
     /// <param name="seeds">How many seeds, from 0.</param>
     /// <param name="only">Names of cells, or parts of them, one of which a cell must have; null: all cells.</param>
@@ -161,7 +164,7 @@ public sealed record Study
         .. from seed in Enumerable.Range(0, seeds)
            from row in Rows
            from panel in Panels
-           where row.Panels?.Contains(panel.Name) != false
+           where row.Panels?.Contains(panel.Name) != false && (seed == 0 || row.Task is not CellTask.Ridge) // ridge regression has nothing that a seed decides
            select new StudyCell(row, panel, seed),
     ];
 }
@@ -197,9 +200,19 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
 
         static JsonObject WithoutDefaults(JsonObject task)
         {
-            JsonObject run = task["run"]?.AsObject() ?? task, byDefault = ResumeRules.ToJson(new RunConfig());
-            foreach (string name in run.Select(p => p.Key).Where(name => JsonNode.DeepEquals(run[name], byDefault[name])).ToArray()) run.Remove(name);
+            if (task["run"]?.AsObject() is { } run)
+            {
+                Remove(run, ResumeRules.ToJson(new RunConfig()));
+                Remove(task, ToJson(new CellTask.Boosted(new BaselineConfig { Run = new RunConfig() })));
+            }
+            else Remove(task, ResumeRules.ToJson(new RunConfig()));
+
             return task;
+        }
+
+        static void Remove(JsonObject of, JsonObject byDefault)
+        {
+            foreach (string name in of.Select(p => p.Key).Where(name => JsonNode.DeepEquals(of[name], byDefault[name])).ToArray()) of.Remove(name);
         }
 
         static string Named(string text)

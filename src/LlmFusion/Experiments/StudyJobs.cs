@@ -18,18 +18,20 @@ public sealed partial class StudyJobs(StudyRun run, int jobs, Func<StudyCell, Pr
     /// <param name="observe">Receives what happens, one thing at a time.</param>
     /// <param name="cancellation">Stops the processes; their cells go on in the next call.</param>
     /// <returns>Whether all cells are done.</returns>
-    /// <exception cref="InvalidOperationException">A process failed; the message names its log. Those that run end first, no other begins.</exception>
+    /// <exception cref="InvalidOperationException">Processes failed; the message names them and the log of the first. The others were run all the same.</exception>
     public bool Run(Action<StudyEvent> observe, CancellationToken cancellation)
     {
         StudyCell[] left = [.. run.Cells.Where(cell => run.ResultOf(cell) is null)];
         Directory.CreateDirectory(Path.Combine(output, "runs"));
         Lock one = new();
         Exception? failure = null;
+        List<StudyCell> failed = [];
         int next = 0;
         Thread[] workers = [.. Enumerable.Range(0, Math.Min(jobs, left.Length)).Select(_ => new Thread(Work))];
         foreach (Thread worker in workers) worker.Start();
         foreach (Thread worker in workers) worker.Join();
         if (failure is not null) ExceptionDispatchInfo.Throw(failure);
+        if (failed.Count > 0) throw new InvalidOperationException($"{failed.Count} of {left.Length} cells failed: {string.Join(", ", failed.Select(c => c.Name))}; what the first said is in {LogOf(failed[0])}");
         return left.All(cell => run.ResultOf(cell) is not null);
 
         void Work()
@@ -38,12 +40,18 @@ public sealed partial class StudyJobs(StudyRun run, int jobs, Func<StudyCell, Pr
             {
                 while (Next() is { } cell)
                 {
-                    string log = Path.Combine(output, "runs", cell.Name + ".log");
+                    string log = LogOf(cell);
                     int code = RunOne(cell, log, cancellation);
                     lock (one)
                     {
                         if (cancellation.IsCancellationRequested) return;
-                        if (code != 0 || run.ResultOf(cell) is not { } result) throw new InvalidOperationException($"{cell.Name}: its process ended with code {code}; what it said is in {log}");
+                        if (code != 0 || run.ResultOf(cell) is not { } result)
+                        {
+                            failed.Add(cell);
+                            observe(new StudyEvent.Failed(cell, $"its process ended with code {code}; what it said is in {log}"));
+                            continue;
+                        }
+
                         File.Delete(log);
                         observe(new StudyEvent.Done(cell, result));
                     }
@@ -67,6 +75,8 @@ public sealed partial class StudyJobs(StudyRun run, int jobs, Func<StudyCell, Pr
             }
         }
     }
+
+    private string LogOf(StudyCell cell) => Path.Combine(output, "runs", cell.Name + ".log");
 
     private int RunOne(StudyCell cell, string log, CancellationToken cancellation)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
 
 namespace LlmFusion.Experiments;
@@ -28,12 +29,20 @@ public static class StudyReport
         ILookup<(StudyRow, StudyPanel), CellResult> results = done.ToLookup(r => (r.Cell.Row, r.Cell.Panel), r => r.Result);
         StudyTable table = StudyTable.Of(study, results);
         StudyTable? alone = StudyTable.WithoutStereoTwins(study, results);
+        IReadOnlyList<StudyVerdict> verdicts = StudyVerdict.Of(study, results);
         string[] figures = done.Length == 0 ? [] : [.. Figures(study, table, done, output)];
         string[] notes = [.. Notes(study, cells, [.. done.Select(d => d.Result)], seeds)];
         string findings = Path.Combine(output, FindingsFile) is { } file && File.Exists(file) ? File.ReadAllText(file).Trim() : "";
-        AtomicFile.Write(Path.Combine(output, FileName), Markdown(study, table, alone, findings, figures, notes));
-        AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, findings, figures, notes, output));
+        AtomicFile.Write(Path.Combine(output, FileName), Markdown(study, table, alone, verdicts, findings, figures, notes));
+        AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, verdicts, findings, figures, notes, output));
     }
+
+    private const string VerdictsTitle = "What is claimed, and whether it holds", VerdictsNote = "The first row's error on the test split less the second's, molecule by molecule where both were measured on the same, with 95 % intervals over molecules and seeds. It holds where the interval lies below zero.";
+
+    private static readonly string[] VerdictHeadings = ["target", "difference", "95 % interval", "holds"];
+
+    private static string[] Fields(Study study, StudyVerdict v) => [$"{v.Row.Title} against {(v.Than.Group == v.Row.Group ? "" : $"{v.Than.Group}: ")}{v.Than.Title}", $"{(study.Panels.Count > 1 ? $"{v.Panel.Title}: " : "")}{v.Target}",
+        string.Create(CultureInfo.InvariantCulture, $"{Number(v.Difference)} ({v.OfOther:+0.0 %;-0.0 %})"), $"{Number(v.Interval.Low)} to {Number(v.Interval.High)}", v.Holds];
 
     private const string FindingsTitle = "What it says";
 
@@ -41,7 +50,7 @@ public static class StudyReport
 
     private const string AloneTitle = "On the test molecules that do not stand in the data set's training split if stereochemistry is ignored";
 
-    private static string Markdown(Study study, StudyTable table, StudyTable? alone, string findings, string[] figures, string[] notes)
+    private static string Markdown(Study study, StudyTable table, StudyTable? alone, IReadOnlyList<StudyVerdict> verdicts, string findings, string[] figures, string[] notes)
     {
         StringBuilder text = new();
         text.Append($"# {study.Title}\n\n{study.Question.Trim()}\n\n");
@@ -51,6 +60,18 @@ public static class StudyReport
         {
             text.Append($"{AloneTitle}:\n\n");
             Table(alone);
+        }
+
+        if (verdicts.Count > 0)
+        {
+            text.Append($"## {VerdictsTitle}\n\n{VerdictsNote}\n\n| |").AppendJoin("", VerdictHeadings.Select(h => $" {h} |")).Append("\n|---|---|---:|---:|---|\n");
+            foreach (IGrouping<string, StudyVerdict> claim in verdicts.GroupBy(v => v.Claim.Says))
+            {
+                text.Append($"| *{claim.Key}* | | | | |\n");
+                foreach (StudyVerdict verdict in claim) text.Append("| ").AppendJoin(" | ", Fields(study, verdict)).Append(" |\n");
+            }
+
+            text.Append('\n');
         }
 
         if (findings.Length > 0) text.Append($"## {FindingsTitle}\n\n{findings}\n\n");
@@ -79,13 +100,25 @@ public static class StudyReport
         }
     }
 
-    private static string Html(Study study, StudyTable table, StudyTable? alone, string findings, string[] figures, string[] notes, string output)
+    private static string Html(Study study, StudyTable table, StudyTable? alone, IReadOnlyList<StudyVerdict> verdicts, string findings, string[] figures, string[] notes, string output)
     {
         StringBuilder html = new();
         HtmlPage.Begin(html, "LLM-Fusion study", study.Title, $"{table.Lines.Count} of {study.Rows.Count} rows");
         html.Append($"<section><p>{Plain(study.Question.Trim())}</p></section>\n");
         if (table.Lines.Count > 0) Table(table, "Errors on the test split");
         if (alone is not null) Table(alone, AloneTitle);
+        if (verdicts.Count > 0)
+        {
+            html.Append($"<section><h2>{VerdictsTitle}</h2>\n<p>{HtmlPage.Text(VerdictsNote)}</p>\n<div class=\"scroll\"><table><thead><tr><th></th>").AppendJoin("", VerdictHeadings.Select(h => $"<th>{h}</th>")).Append("</tr></thead>\n<tbody>\n");
+            foreach (IGrouping<string, StudyVerdict> claim in verdicts.GroupBy(v => v.Claim.Says))
+            {
+                html.Append($"<tr class=\"first\"><td colspan=\"5\"><i>{HtmlPage.Text(claim.Key)}</i></td></tr>\n");
+                foreach (StudyVerdict verdict in claim) html.Append("<tr>").AppendJoin("", Fields(study, verdict).Select(f => $"<td>{HtmlPage.Text(f)}</td>")).Append("</tr>\n");
+            }
+
+            html.Append("</tbody></table></div></section>\n");
+        }
+
         if (findings.Length > 0) html.Append($"<section><h2>{FindingsTitle}</h2>\n").AppendJoin("", findings.Split("\n\n").Select(p => $"<p>{Plain(p)}</p>\n")).Append("</section>\n");
         html.Append("<section><h2>Figures</h2>\n<div class=\"figures\">\n");
         foreach ((int i, string figure) in figures.Index()) html.Append($"<figure class=\"wide\">{HtmlPage.Inline(File.ReadAllText(Path.Combine(output, figure + ".svg")), $"f{i}-")}</figure>\n");
@@ -155,6 +188,19 @@ public static class StudyReport
     {
         yield return string.Create(CultureInfo.InvariantCulture, $"Means over the seeds {string.Join(", ", results.Select(r => r.Seed).Distinct().Order())} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds. Bold: a row whose interval lies below those of all others.");
         yield return string.Create(CultureInfo.InvariantCulture, $"{results.Length} runs, {results.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", results.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} thread{(e.Threads == 1 ? "" : "s")}" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", results.Select(r => r.Environment?.Program).OfType<string>().Distinct())}. Settings, hashes, curve and metrics of each are in `cells/`. Again: `./llmfusion reproduce {study.Arguments} --seeds {seeds} -o FOLDER`.");
+        foreach (StudyPanel panel in study.Panels)
+        {
+            // A row that cannot read a molecule, as SELFIES alone cannot all of ChEBI-20, is measured on fewer.
+            ILookup<long, string> rows = (from cell in cells
+                                          where cell.Panel == panel
+                                          let result = results.FirstOrDefault(r => r.Cell == cell.Name)
+                                          where result is not null
+                                          let n = panel.Targets.Select(t => result.Metrics.Find(Parts.Test, t, result.Predictor)?.N ?? 0).Max()
+                                          select (n, cell.Row.Title)).ToLookup(r => (long)r.n, r => r.Title);
+            long most = rows.Max(r => (long?)r.Key) ?? 0;
+            foreach (IGrouping<long, string> fewer in rows.Where(r => r.Key < most)) yield return string.Create(CultureInfo.InvariantCulture, $"{panel.Title}: {string.Join(", ", fewer.Distinct())} on {fewer.Key:N0} of {most:N0} test molecules: the others lack what it reads.");
+        }
+
         HashSet<string> done = [.. results.Select(r => r.Cell)];
         string[] missing = [.. cells.Select(c => c.Name).Where(name => !done.Contains(name))];
         if (missing.Length > 0) yield return $"Not run yet: {missing.Length} of {cells.Length} cells ({string.Join(", ", missing.Take(12))}{(missing.Length > 12 ? ", .." : "")}).";

@@ -26,6 +26,11 @@ public abstract record StudyEvent
     /// <param name="Cell">The cell.</param>
     /// <param name="Result">What it gave.</param>
     public sealed record Done(StudyCell Cell, CellResult Result) : StudyEvent;
+
+    /// <summary>A cell failed; the others are run all the same.</summary>
+    /// <param name="Cell">The cell.</param>
+    /// <param name="Why">What went wrong.</param>
+    public sealed record Failed(StudyCell Cell, string Why) : StudyEvent;
 }
 
 /// <summary>Runs a study's cells one after the other and keeps what is done: a cell whose result stands there is not run again, one that was cut off goes on.</summary>
@@ -71,18 +76,29 @@ public sealed class StudyRun
     /// <param name="observe">Receives what happens.</param>
     /// <param name="cancellation">Stops after the step under way; the cell goes on in the next call.</param>
     /// <returns>Whether all cells are done.</returns>
+    /// <exception cref="InvalidOperationException">Cells failed; the others were run all the same. Where there was one cell alone, it is that cell's own exception.</exception>
     public bool Run(Action<StudyEvent> observe, CancellationToken cancellation)
     {
         Directory.CreateDirectory(Path.Combine(_output, "cells"));
         StudyCell[] left = [.. Cells.Where(cell => ResultOf(cell) is null)];
+        List<(StudyCell Cell, Exception Why)> failed = [];
         foreach ((int i, StudyCell cell) in left.Index())
         {
             if (cancellation.IsCancellationRequested) return false;
             observe(new StudyEvent.Begun(cell, i + 1, left.Length, MinutesOf(left.Skip(i))));
-            if (Run(cell, observe, cancellation) is not { } result) return false;
-            observe(new StudyEvent.Done(cell, result));
+            try
+            {
+                if (Run(cell, observe, cancellation) is not { } result) return false;
+                observe(new StudyEvent.Done(cell, result));
+            }
+            catch (Exception e) when (left.Length > 1 && e is not DataSetMissingException)
+            {
+                failed.Add((cell, e));
+                observe(new StudyEvent.Failed(cell, e.Message));
+            }
         }
 
+        if (failed.Count > 0) throw new InvalidOperationException($"{failed.Count} of {left.Length} cells failed: {string.Join(", ", failed.Select(f => f.Cell.Name))}; the first because: {failed[0].Why.Message}", failed[0].Why);
         return true;
     }
 
@@ -121,7 +137,9 @@ public sealed class StudyRun
             Seed = cell.Seed,
             Predictor = cell.Task.Predictor,
             Metrics = outcome.Metrics,
+            TestErrors = outcome.TestErrors,
             WithoutStereoTwins = outcome.WithoutStereoTwins,
+            Trials = outcome.Trials,
             Curve = outcome.Curve,
             Seconds = Math.Max(outcome.Seconds, clock.Elapsed.TotalSeconds),
             Parameters = outcome.Parameters,
@@ -136,15 +154,15 @@ public sealed class StudyRun
 
         void Tell(TrainingEvent happened) => observe(new StudyEvent.Within(happened));
 
-        Outcome OfRidge((Comparison Metrics, EvaluationReport? WithoutStereoTwins, DataEntry Data) fitted) =>
-            new(fitted.Metrics, fitted.WithoutStereoTwins, [], 0, 0, fitted.Data, RunEnvironment.Current(TorchSharp.torch.CPU));
+        Outcome OfRidge((Comparison Metrics, TestErrors? Errors, EvaluationReport? WithoutStereoTwins, DataEntry Data) fitted) =>
+            new(fitted.Metrics, fitted.Errors, fitted.WithoutStereoTwins, [], [], 0, 0, fitted.Data, RunEnvironment.Current(TorchSharp.torch.CPU));
 
-        Outcome Of(TrainingSummary summary) => new(summary.Manifest.Metrics, TwinsOf(cell, folder, cancellation), [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
+        Outcome Of(TrainingSummary summary) => new(summary.Manifest.Metrics, summary.TestErrors, TwinsOf(cell, folder, cancellation), TrialLog.In(Path.Combine(folder, BaselineRun.TrialsFile)), [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
             summary.Manifest.Training.Seconds, summary.Manifest.Training.Parameters, summary.Manifest.Data, summary.Manifest.Environment);
     }
 
     /// <summary>What a run gave, whatever it was.</summary>
-    private sealed record Outcome(Comparison Metrics, EvaluationReport? WithoutStereoTwins, IReadOnlyList<CurvePoint> Curve, double Seconds, long Parameters, DataEntry Data, RunEnvironment? Environment);
+    private sealed record Outcome(Comparison Metrics, TestErrors? TestErrors, EvaluationReport? WithoutStereoTwins, IReadOnlyList<Trial> Trials, IReadOnlyList<CurvePoint> Curve, double Seconds, long Parameters, DataEntry Data, RunEnvironment? Environment);
 
     /// <summary>Only ChEBI-20's splits hold stereoisomers of each other's molecules.</summary>
     private static bool HasTwins(StudyCell cell) => cell.Task.Run.Data == Chebi20;

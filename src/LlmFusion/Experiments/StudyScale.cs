@@ -1,4 +1,5 @@
 using LlmFusion.Modalities;
+using LlmFusion.Training;
 
 namespace LlmFusion.Experiments;
 
@@ -28,6 +29,11 @@ public sealed record StudyScale(
 
     /// <summary>All, the largest first.</summary>
     public static readonly IReadOnlyList<StudyScale> All = [Paper, Mini, Smoke];
+
+    /// <summary>How long a network is trained on one of the large data sets: as long as all of its kind, and no cell above 45 minutes at the mini scale.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="epochs">Epochs of one whose encoders are frozen.</param>
+    public static int EpochsOf(RunConfig network, int epochs) => Math.Max(1, network.EncoderChoices().Values.Any(e => e.Train) ? epochs / 8 : network.StackOrder().Contains(Modality.Graph) ? 2 * epochs / 3 : epochs);
 
     /// <summary>The scale of that name.</summary>
     /// <exception cref="ArgumentException">There is none.</exception>

@@ -9,6 +9,12 @@ namespace LlmFusion.Experiments;
 /// <param name="Seeds">How many seeds.</param>
 public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
 {
+    /// <summary>The 97.5th percentile of the normal distribution.</summary>
+    internal const double Normal95 = 1.96;
+
+    /// <summary>s² / k: how much of the mean's variance is the seeds'.</summary>
+    internal double VarianceOfSeeds { get; private init; }
+
     /// <summary>
     /// <code>
     /// mean +- 1.96 sqrt(b^2 + s^2 / k)      b^2: mean over the seeds of the bootstrap's variance; s: deviation of the k seeds, 0 where k = 1
@@ -22,10 +28,10 @@ public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
         if (seeds.Count == 0 || seeds.Any(m => m.Intervals is null)) return null;
         double[] values = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Mae : m.Mse)];
         Interval[] intervals = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Intervals!.Mae : m.Intervals!.Mse)];
-        double mean = values.Average(), ofRows = intervals.Average(i => Math.Pow((i.High - i.Low) / (2 * 1.96), 2));
+        double mean = values.Average(), ofRows = intervals.Average(i => Math.Pow((i.High - i.Low) / (2 * Normal95), 2));
         double ofSeeds = values.Length < 2 ? 0 : values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1);
-        double half = 1.96 * Math.Sqrt(ofRows + ofSeeds / values.Length);
-        return new StudyValue(mean, new Interval(mean - half, mean + half), values.Length);
+        double half = Normal95 * Math.Sqrt(ofRows + ofSeeds / values.Length);
+        return new StudyValue(mean, new Interval(mean - half, mean + half), values.Length) { VarianceOfSeeds = ofSeeds / values.Length };
     }
 }
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
 using LlmFusion.Chemistry;
 using LlmFusion.Diagnostics;
 using TorchSharp;
@@ -16,6 +17,10 @@ public sealed record RunEnvironment
 
     /// <summary>Version of RDKit.</summary>
     public required string Rdkit { get; init; }
+
+    /// <summary>Version of XGBoost where trees were grown, else null.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Xgboost { get; init; }
 
     /// <summary>Version of the .NET runtime.</summary>
     public required string Dotnet { get; init; }

@@ -21,7 +21,11 @@ namespace LlmFusion.Training;
 /// <param name="Folder">The model folder.</param>
 /// <param name="Plots">PNG files written.</param>
 /// <param name="History">The epochs, of all legs of the run.</param>
-public sealed record TrainingSummary(ModelManifest Manifest, StopReason Reason, string Folder, IReadOnlyList<string> Plots, IReadOnlyList<EpochRecord> History);
+public sealed record TrainingSummary(ModelManifest Manifest, StopReason Reason, string Folder, IReadOnlyList<string> Plots, IReadOnlyList<EpochRecord> History)
+{
+    /// <summary>The errors of each test molecule; null where the test split was not opened.</summary>
+    public TestErrors? TestErrors { get; init; }
+}
 
 /// <summary>A run from data to model folder: read, represent, train, evaluate, write.</summary>
 public static class TrainingRun
@@ -143,7 +147,7 @@ public static class TrainingRun
         checkpoint.LoadBest(model.Network, state.Best);
         if (config.LoraMerge) LowRankAdapters.Merge(model.Network.Fusion.Llm);
         if (reason == StopReason.TimeOver) inputs.Remove(Parts.Test); // it is opened once, when the run is done
-        (Comparison metrics, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
+        (Comparison metrics, TestErrors? errors, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
         ModelManifest manifest = model.Save(output, (entries, sha256) => new ModelManifest
         {
             FormatVersion = ModelManifest.FirstFormat,
@@ -169,7 +173,7 @@ public static class TrainingRun
         AtomicFile.Write(Path.Combine(output, ReportFile), RunReport.Of(manifest, config, state, reason, parameters, [.. plots.OrderBy(p => !p.EndsWith("learning-curve.png", StringComparison.Ordinal)).Select(p => Path.ChangeExtension(p, ".svg"))]));
         logs!.Ended(state, reason, metrics);
         if (reason is StopReason.Completed or StopReason.EarlyStopping && !config.KeepCheckpoints) checkpoint.Delete();
-        return new TrainingSummary(manifest, reason, output, plots, state.History);
+        return new TrainingSummary(manifest, reason, output, plots, state.History) { TestErrors = errors };
     }
 
     /// <summary>Of the minutes that the run was given; null where it has no limit.</summary>
@@ -192,12 +196,13 @@ public static class TrainingRun
     private static Dictionary<string, int> Missing(IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<Modality> modalities) =>
         modalities.Index().ToDictionary(m => m.Item.Name, m => inputs.Values.Sum(s => s.Inputs.Count(i => i.ByModality[m.Index] is null)));
 
-    private static (Comparison Metrics, IReadOnlyList<string> Plots) Evaluate(TrainedModel model, RunConfig config, Device device, IReadOnlyDictionary<string, SplitInputs> inputs,
+    private static (Comparison Metrics, TestErrors? Errors, IReadOnlyList<string> Plots) Evaluate(TrainedModel model, RunConfig config, Device device, IReadOnlyDictionary<string, SplitInputs> inputs,
         IReadOnlyList<string> targets, IReadOnlyList<string> units, TrainingState state, string output)
     {
         ConstantPredictor constant = ConstantPredictor.Fit(inputs[Parts.Train].Targets);
         RidgeRegression? ridge = config.RidgeBaseline ? FitRidge(inputs) : null;
         Comparison metrics = Comparison.Empty;
+        TestErrors? errors = null;
         List<string> plots = [];
         string plotFolder = Path.Combine(output, "plots");
         Directory.CreateDirectory(plotFolder);
@@ -209,6 +214,7 @@ public static class TrainingRun
             metrics = metrics.With(part, Comparison.Model, targets, units, split.Targets, predicted, config.Seed)
                 .With(part, Comparison.Constant, targets, units, split.Targets, constant.Predict(split.Rows.Count), config.Seed);
             if (ridge is not null) metrics = metrics.With(part, Comparison.Ridge, targets, units, split.Targets, ridge.Predict(Counts(split)), config.Seed);
+            if (part == Parts.Test) errors = TestErrors.Of(targets, split.Rows, predicted);
             bool last = part == (inputs.ContainsKey(Parts.Test) && inputs[Parts.Test].Rows.Count > 0 ? Parts.Test : Parts.Valid);
             if (!last) continue;
             for (int t = 0; t < targets.Count; t++)
@@ -224,7 +230,7 @@ public static class TrainingRun
         Plots.LearningCurve([.. state.History.Select(h => (double)h.Epoch)], [.. state.History.Select(h => h.TrainLoss)], [.. state.History.Select(h => h.ValidLoss)],
             [.. state.History.Select(h => h.LearningRate)], state.Best, curve);
         plots.Add(curve + ".png");
-        return (metrics, plots);
+        return (metrics, errors, plots);
     }
 
     /// <summary>A fixed random part of a large training split: its metrics only show how far the model has memorised.</summary>

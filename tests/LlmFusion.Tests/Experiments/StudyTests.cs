@@ -161,12 +161,49 @@ public sealed class StudyTests : IDisposable
             stop.Cancel();
         }), stop.Token));
         Assert.Equal(["told"], File.ReadAllLines(Path.Combine(there, "told")));
-        string message = Assert.Throws<InvalidOperationException>(() => new StudyJobs(run, 2, _ => new("bash", ["-c", "echo out of luck; exit 7"]), there).Run(_ => { }, TestContext.Current.CancellationToken)).Message;
-        Assert.Contains("code 7", message, StringComparison.Ordinal);
+        // A cell that fails keeps no other from being run.
+        File.Delete(run.ResultPath(run.Cells[1]));
+        List<StudyEvent.Failed> failed = [];
+        done.Clear();
+        string message = Assert.Throws<InvalidOperationException>(() => new StudyJobs(run, 1, cell => new("bash", ["-c", cell == run.Cells[0] ? "echo out of luck; exit 7" : $"cp {here}/cells/{cell.Name}.json {there}/cells/"]), there)
+            .Run(e => { if (e is StudyEvent.Failed f) failed.Add(f); else if (e is StudyEvent.Done d) done.Add(d.Cell.Name); }, TestContext.Current.CancellationToken)).Message;
+        Assert.Contains($"1 of 2 cells failed: {run.Cells[0].Name};", message, StringComparison.Ordinal);
+        Assert.Contains("code 7", Assert.Single(failed).Why, StringComparison.Ordinal);
+        Assert.Equal([run.Cells[1].Name], done);
         Assert.Contains("out of luck", File.ReadAllText(Path.Combine(there, "runs", run.Cells[0].Name + ".log")), StringComparison.Ordinal);
         // A whole name is that cell alone, even where it is part of another's.
         Assert.Equal(["gr.demo.seed1"], study.Cells(2, ["gr.demo.seed1"]).Select(c => c.Name));
         Assert.Equal(4, study.Cells(2, ["DEMO"]).Count);
+    }
+
+    [Fact]
+    public void A_claim_holds_where_one_row_errs_less_molecule_by_molecule()
+    {
+        string output = _folder["claims"];
+        RunConfig bits = new(), counts = new() { Fingerprint = bits.Fingerprint with { Counts = !bits.Fingerprint.Counts } };
+        Study study = Small(epochs: 1) with
+        {
+            Rows = [new("ridge", "ridge", "linear", new CellTask.Ridge(bits), 0.1), new("other", "other", "linear", new CellTask.Ridge(counts), 0.1)],
+            Claims = [new("one is better than the other", "ridge", "other"), new("the other is better", "other", "ridge"), new("it is better than itself", "ridge", "ridge")],
+        };
+        StudyRun run = new(study, output, seeds: 2);
+        Assert.Equal(2, run.Cells.Count); // no seed decides anything of ridge regression
+        Assert.True(run.Run(_ => { }, TestContext.Current.CancellationToken));
+        CellResult[] results = [.. run.Cells.Select(c => run.ResultOf(c)!)];
+        Assert.Equal(results[0].Metrics.Find("test", "logp", "ridge")!.Mae, results[0].TestErrors!.Of("logp")!.Average(), 1e-3);
+        IReadOnlyList<StudyVerdict> verdicts = StudyVerdict.Of(study, run.Cells.Zip(results).ToLookup(c => (c.First.Row, c.First.Panel), c => c.Second));
+        Assert.Equal(3, verdicts.Count);
+        Assert.Equal(verdicts[0].Difference, -verdicts[1].Difference, 1e-12);
+        Assert.Equal(verdicts[0].Interval.Low, -verdicts[1].Interval.High, 1e-12);
+        Assert.Equal(results[0].Metrics.Find("test", "logp", "ridge")!.Mae - results[1].Metrics.Find("test", "logp", "ridge")!.Mae, verdicts[0].Difference, 1e-9);
+        Assert.Equal((0.0, 0.0, "open"), (verdicts[2].Difference, verdicts[2].Interval.High, verdicts[2].Holds));
+        // Pairing makes it narrower than the two intervals would.
+        StudyVerdict unpaired = StudyVerdict.Of(study, run.Cells.Zip(results).ToLookup(c => (c.First.Row, c.First.Panel), c => c.Second with { TestErrors = null }))[0];
+        Assert.True(verdicts[0].Interval.High - verdicts[0].Interval.Low < unpaired.Interval.High - unpaired.Interval.Low);
+        File.WriteAllText(Path.Combine(output, StudyReport.FindingsFile), "The *reason* is this.\n");
+        StudyReport.Write(run, output, seeds: 2);
+        foreach (string file in new[] { StudyReport.FileName, StudyReport.HtmlFileName })
+            foreach (string part in new[] { "one is better than the other", "What it says", "is this." }) Assert.Contains(part, File.ReadAllText(Path.Combine(output, file)), StringComparison.Ordinal);
     }
 
     [Fact]

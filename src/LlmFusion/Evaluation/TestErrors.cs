@@ -1,0 +1,27 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Serialization;
+using LlmFusion.DataSets;
+
+namespace LlmFusion.Evaluation;
+
+/// <summary>How far a predictor was off for each molecule of the test split, so that two predictors can be compared molecule by molecule.</summary>
+/// <param name="RowsSha256">Hash of the molecules in their order: errors of the same molecules have the same.</param>
+/// <param name="ByTarget">For each target the absolute errors in its unit, in base64 of 16-bit floats; NaN where no value is known.</param>
+public sealed record TestErrors(
+    [property: JsonPropertyName("rows_sha256")] string RowsSha256,
+    [property: JsonPropertyName("by_target")] IReadOnlyDictionary<string, string> ByTarget)
+{
+    /// <summary>The errors of some predictions.</summary>
+    /// <param name="targets">Names of the targets (T).</param>
+    /// <param name="rows">The molecules (n).</param>
+    /// <param name="predicted">T predictions for each.</param>
+    public static TestErrors Of(IReadOnlyList<string> targets, IReadOnlyList<DataRow> rows, IReadOnlyList<float[]> predicted) => new(
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', rows.Select(r => $"{r.Id} {r.Smiles}"))))),
+        targets.Index().ToDictionary(t => t.Item, t => Convert.ToBase64String(MemoryMarshal.AsBytes<Half>(rows.Select((row, n) => (Half)Math.Abs(predicted[n][t.Index] - row.Sample!.Targets[t.Index])).ToArray()))));
+
+    /// <summary>The absolute errors of a target, as many as there are molecules; null where there is no such target.</summary>
+    /// <exception cref="FormatException">They are no base64 of 16-bit floats.</exception>
+    public double[]? Of(string target) => ByTarget.GetValueOrDefault(target) is { } text ? [.. MemoryMarshal.Cast<byte, Half>(Convert.FromBase64String(text)).ToArray().Select(e => (double)e)] : null;
+}

@@ -1,0 +1,81 @@
+using LlmFusion.DataSets;
+using LlmFusion.Evaluation;
+
+namespace LlmFusion.Experiments;
+
+/// <summary>Something that a study is to confirm or refute: that one of its rows errs less than another.</summary>
+/// <param name="Says">What is claimed, in words; claims that say the same stand together.</param>
+/// <param name="Row">Name of the row that is claimed to be better.</param>
+/// <param name="Than">Name of the other.</param>
+public sealed record StudyClaim(string Says, string Row, string Than);
+
+/// <summary>What the results say of a claim for one target.</summary>
+/// <param name="Claim">The claim.</param>
+/// <param name="Row">The row that is claimed to be better.</param>
+/// <param name="Than">The other.</param>
+/// <param name="Panel">On which data.</param>
+/// <param name="Target">Of which target.</param>
+/// <param name="Difference">The row's mean error on the test split less the other's: below 0 the row is better.</param>
+/// <param name="Interval">Where it lies with 95 % confidence.</param>
+/// <param name="OfOther">The difference as a share of the other's error.</param>
+public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than, StudyPanel Panel, string Target, double Difference, Interval Interval, double OfOther)
+{
+    /// <summary>Yes or no where the interval lies on one side of zero.</summary>
+    /// <returns><c>yes</c>, <c>no</c> or <c>open</c>.</returns>
+    public string Holds => Interval.High < 0 ? "yes" : Interval.Low > 0 ? "no" : "open";
+
+    /// <summary>
+    /// Of all claims whose two rows have results.
+    /// <code>
+    /// d_i       = mean over the seeds of the row's error of molecule i - the same of the other's
+    /// interval  = mean(d) +- 1.96 sqrt(var(d) / n + s² / k + s'² / k')      s, s': deviations of the rows' errors over their k, k' seeds
+    /// </code>
+    /// Where two rows were not measured on the same molecules, their own intervals take the place of var(d) / n, which are wider.
+    /// </summary>
+    public static IReadOnlyList<StudyVerdict> Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results) =>
+    [
+        .. from claim in study.Claims
+           let row = study.Rows.First(r => r.Name == claim.Row)
+           let than = study.Rows.First(r => r.Name == claim.Than)
+           from panel in study.Panels
+           let own = results[(row, panel)].ToArray()
+           let others = results[(than, panel)].ToArray()
+           where own.Length > 0 && others.Length > 0
+           from target in panel.Targets
+           let verdict = Of(claim, row, than, panel, target, own, others)
+           where verdict is not null
+           select verdict,
+    ];
+
+    private static StudyVerdict? Of(StudyClaim claim, StudyRow row, StudyRow than, StudyPanel panel, string target, CellResult[] own, CellResult[] others)
+    {
+        StudyValue? ours = ValueOf(own), theirs = ValueOf(others);
+        if (ours is null || theirs is null) return null;
+        double difference = ours.Mean - theirs.Mean;
+        double variance = OfMolecules(own, others, target, panel.Metric) is { } paired
+            ? paired + ours.VarianceOfSeeds + theirs.VarianceOfSeeds
+            : Square(ours.Interval) + Square(theirs.Interval);
+        double half = StudyValue.Normal95 * Math.Sqrt(variance);
+        return new StudyVerdict(claim, row, than, panel, target, difference, new Interval(difference - half, difference + half), difference / theirs.Mean);
+
+        StudyValue? ValueOf(CellResult[] cells) => StudyValue.Of([.. cells.Select(c => c.Metrics.Find(Parts.Test, target, c.Predictor)).OfType<TargetMetrics>()], panel.Metric);
+
+        static double Square(Interval interval) => Math.Pow((interval.High - interval.Low) / (2 * StudyValue.Normal95), 2);
+    }
+
+    /// <summary>var(d) / n; null where the molecules are not the same, or the errors of each were not kept.</summary>
+    private static double? OfMolecules(CellResult[] own, CellResult[] others, string target, StudyMetric metric)
+    {
+        if (own.Concat(others).Select(c => c.TestErrors?.RowsSha256).Distinct().ToArray() is not [{ }]) return null;
+        double[] differences = [.. MeanErrors(own).Zip(MeanErrors(others)).Select(e => e.First - e.Second).Where(double.IsFinite)];
+        if (differences.Length < 2) return null;
+        double mean = differences.Average();
+        return differences.Sum(d => (d - mean) * (d - mean)) / (differences.Length - 1) / differences.Length;
+
+        double[] MeanErrors(CellResult[] cells)
+        {
+            double[][] errors = [.. cells.Select(c => c.TestErrors!.Of(target)!)];
+            return [.. Enumerable.Range(0, errors[0].Length).Select(i => errors.Average(e => metric == StudyMetric.Mae ? e[i] : e[i] * e[i]))];
+        }
+    }
+}
