@@ -9,7 +9,7 @@ public class CalibrationSplitTests
     private static readonly DataRow[] Chains = [.. DataRow.OfSmiles(Enumerable.Range(1, 400).Select(n => $"O{new string('C', n / 20)}N{new string('C', n % 20)}S"))];
 
     [Fact]
-    public void Ableftthe_fraction_calibrates_each_row_is_on_one_side_and_order_stays()
+    public void About_the_fraction_calibrates_each_row_is_on_one_side_and_order_stays()
     {
         (IReadOnlyList<DataRow> tuning, IReadOnlyList<DataRow> calibration) = CalibrationSplit.Of(Chains, 0.5);
         Assert.InRange(calibration.Count, 160, 240);
