@@ -179,7 +179,15 @@ public class ModelReleaseTests(ReleasedModel released) : IClassFixture<ReleasedM
         TargetMetrics metrics = released.Manifest.Release!.Test[0].Metrics;
         Assert.Contains(FormattableString.Invariant($"| demo | test | SM+TEXT+MFP | logp | {metrics.N} | {metrics.Mae:G4} |"), card, StringComparison.Ordinal);
         Assert.Contains(FormattableString.Invariant($"| {100 * metrics.Coverage!.Share:F1} % | {metrics.Coverage.MeanWidth:G4} |"), card, StringComparison.Ordinal);
-        foreach (string part in new[] { "# released", "licence Apache-2.0", "learned imitation of RDKit's formulas", "Training has not seen these" }) Assert.Contains(part, card, StringComparison.Ordinal);
+        foreach (string part in new[] { "# released", "licence Apache-2.0", "learned imitation of RDKit's formulas", "Training has not seen these", "| qed | quantitative estimate of drug-likeness" }) Assert.Contains(part, card, StringComparison.Ordinal);
+
+        // Written anew it is the same; notes stand in it; and what errs much less from one modality is named.
+        RunConfig config = RunConfig.Load(Path.Combine(released.Released, TrainingRun.ConfigFile));
+        Assert.Equal(card, ReleaseCard.Of("released", released.Manifest, config));
+        Assert.Contains("\n\nNot for *pigs*.\n\n", ReleaseCard.Of("released", released.Manifest, config, "Not for *pigs*.\n"), StringComparison.Ordinal);
+        ReleaseMetrics[] test = [.. released.Manifest.Release.Test.Select(r => r.Target == "logp" && r.Modalities.SequenceEqual(["fingerprint"]) ? r with { Metrics = r.Metrics with { Mae = 1e-6 } } : r)];
+        Assert.Contains("**logp: better from MFP than from everything**", ReleaseCard.Of("released", released.Manifest with { Release = released.Manifest.Release with { Test = test } }, config), StringComparison.Ordinal);
+        Assert.Contains("not a released model", Assert.Throws<ModelFolderException>(() => ReleaseCard.Rewrite(released.Trained, "x", "")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
