@@ -29,21 +29,21 @@ public static class PaperTables
             each target. {Trees(scale)}
             """,
         Departures = Departures(scale),
-        Panels = [scale == StudyScale.Smoke ? Demo : new("qm9", "QM9", Frontier, StudyMetric.Mae, c => c with { Data = "qm9", Loss = LossKind.Mae, Epochs = StudyScale.EpochsOf(c, scale.Epochs), EarlyStopping = StudyScale.EpochsOf(c, scale.Epochs) }) { IsPapers = true }],
+        Panels = [scale == StudyScale.Smoke ? Demo : new("qm9", "QM9", Frontier, StudyMetric.Mae, c => scale.Qm9.Of(c) with { Data = "qm9", Loss = LossKind.Mae }) { IsPapers = true }],
         Rows = Finished(scale,
         [
             Boosted(scale, "MFP", 8, 0.0076, 0.0092, 0.0113), Boosted(scale, "SM", 15, 0.0102, 0.0141, 0.0154), Boosted(scale, "SF", 15, 0.0160, 0.030, 0.030),
             Boosted(scale, "SM+MFP", 20, 0.0074, 0.0090, 0.0113), Boosted(scale, "SF+MFP", 20, 0.0076, 0.0092, 0.0113), Boosted(scale, "SM+SF+MFP", 25, 0.0074, 0.0090, 0.0113),
-            Fused(scale, "SM+MFP", 15, 0.0063, 0.0080, 0.0085), Fused(scale, "SF+MFP", 15, 0.0067, 0.0080, 0.0079), Fused(scale, "SM+SF+MFP", 15, 0.0053, 0.0055, 0.0078),
-            Fused(scale, "SM", 12), Fused(scale, "SF", 12), Fused(scale, "MFP", 12),
-            .. Linear(), Concat(scale, "SM+SF+MFP", 15),
-            Counts(Boosted(scale, "MFP", 8)), Counts(Fused(scale, "SM+SF+MFP", 15)),
-            .. Variants(scale, "SM+SF+MFP", 15),
-            .. (scale == StudyScale.Smoke ? Druglike : Frontier).Select(target => Alone(Fused(scale, "SM+SF+MFP", 15), target)),
+            Fused(scale, "SM+MFP", 8, 0.0063, 0.0080, 0.0085), Fused(scale, "SF+MFP", 8, 0.0067, 0.0080, 0.0079), Fused(scale, "SM+SF+MFP", 8, 0.0053, 0.0055, 0.0078),
+            Fused(scale, "SM", 6), Fused(scale, "SF", 6), Fused(scale, "MFP", 6),
+            .. Linear(), Concat(scale, "SM+SF+MFP", 8),
+            Counts(Boosted(scale, "MFP", 8)), Counts(Fused(scale, "SM+SF+MFP", 8)),
+            .. Variants(scale, "SM+SF+MFP", 8),
+            .. (scale == StudyScale.Smoke ? Druglike : Frontier).Select(target => Alone(Fused(scale, "SM+SF+MFP", 8), target)),
             Titled(Fused(scale, "SM+SF+MFP+GR", 40), Beyond, "llm.sm-sf-mfp-gr", "SM+SF+MFP+GR"),
             Titled(Fused(scale, "GR", 40), Beyond, "llm.gr", "GR"),
             EndToEnd(scale, "SM+SF+MFP", 45),
-            Titled(Fused(scale, "SM+SF", 15), Without, "without.mfp", "SM+SF, without MFP"),
+            Titled(Fused(scale, "SM+SF", 8), Without, "without.mfp", "SM+SF, without MFP"),
         ]),
         Claims =
         [
@@ -69,18 +69,18 @@ public static class PaperTables
                 pretraining. LogP and QED are RDKit's formulas, which the models learn to imitate. {Trees(scale)}
                 """,
             Departures = [.. Departures(scale), CaptionedData, .. TemplateTexts(scale)],
-            Panels = scale == StudyScale.Smoke ? [Demo] : [Captioned, new("chebi20", "ChEBI-20", Druglike, StudyMetric.Mse, c => c with { Data = "chebi20", Epochs = StudyScale.EpochsOf(c, scale.ChebiEpochs), EarlyStopping = StudyScale.EpochsOf(c, scale.ChebiEpochs) }) { IsPapers = true }],
+            Panels = scale == StudyScale.Smoke ? [Demo] : [Captioned, new("chebi20", "ChEBI-20", Druglike, StudyMetric.Mse, c => scale.Chebi20.Of(c) with { Data = "chebi20" }) { IsPapers = true }],
             Rows = Finished(scale,
             [
                 .. new[]
                 {
                     Boosted(scale, "MFP", 4, 3.083, 0.0091), Boosted(scale, "SM", 5, 5.522, 0.0111), Boosted(scale, "TEXT", 4, 9.131, 0.0212), Boosted(scale, "SF", 5, 2.521, 0.0077),
                     Boosted(scale, "SM+TEXT", 6, 4.971, 0.0112), Boosted(scale, "SM+TEXT+MFP", 7, 2.022, 0.0061), Boosted(scale, "SM+TEXT+MFP+SF", 9, 2.002, 0.0063), Boosted(scale, "SM+SF+MFP", 10),
-                    Fused(scale, "SM+TEXT", 5, 2.781, 0.0062), Fused(scale, "SM+TEXT+MFP", 5, 1.578, 0.0034), Fused(scale, "SM+TEXT+MFP+SF", 5, 1.332, 0.0029), Fused(scale, "SM+SF+MFP", 10),
+                    Fused(scale, "SM+TEXT", 5, 2.781, 0.0062), Fused(scale, "SM+TEXT+MFP", 5, 1.578, 0.0034), Fused(scale, "SM+TEXT+MFP+SF", 5, 1.332, 0.0029), Fused(scale, "SM+SF+MFP", 5),
                     Fused(scale, "SM", 5), Fused(scale, "MFP", 5), Fused(scale, "SF", 5), Fused(scale, "TEXT", 3),
                 },
-                .. Linear(), Concat(scale, "SM+TEXT+MFP+SF", 5), Concat(scale, "SM+SF+MFP", 10),
-                Counts(Boosted(scale, "MFP", 4)), Counts(Fused(scale, "SM+TEXT+MFP+SF", 5)), Counts(Fused(scale, "SM+SF+MFP", 10)),
+                .. Linear(), Concat(scale, "SM+TEXT+MFP+SF", 5), Concat(scale, "SM+SF+MFP", 5),
+                Counts(Boosted(scale, "MFP", 4)), Counts(Fused(scale, "SM+TEXT+MFP+SF", 5)), Counts(Fused(scale, "SM+SF+MFP", 5)),
                 .. Variants(scale, "SM+TEXT+MFP+SF", 5),
                 .. Druglike.Select(target => Alone(Fused(scale, "SM+TEXT+MFP+SF", 5), target)),
                 Titled(Fused(scale, "SM+TEXT+MFP+SF+GR", 12), Beyond, "llm.all-gr", "SM+TEXT+MFP+SF+GR"),
@@ -131,10 +131,7 @@ public static class PaperTables
 
     private static StudyPanel Demo { get; } = new("demo", "demo data", Druglike, StudyMetric.Mse, c => c with { Data = DemoDataSet.Name, TrainRows = 400 });
 
-    private static StudyPanel Captioned { get; } = new("captioned", "captioned", Druglike, StudyMetric.Mse, c => LongerWithGraph(c) with { Data = "chebi20-captioned" });
-
-    /// <summary>The encoder of a graph begins from nothing, and the molecules are few.</summary>
-    private static RunConfig LongerWithGraph(RunConfig c) => c.StackOrder().Contains(Modality.Graph) ? c with { Epochs = 4 * c.Epochs, EarlyStopping = 4 * c.EarlyStopping } : c;
+    private static StudyPanel Captioned { get; } = new("captioned", "captioned", Druglike, StudyMetric.Mse, c => c with { Data = "chebi20-captioned" });
 
     private static StudyRow Large(StudyScale scale, StudyRow row) => row with
     {
@@ -173,7 +170,7 @@ public static class PaperTables
 
     /// <summary>Encoders trained along from where they were pretrained.</summary>
     private static StudyRow EndToEnd(StudyScale scale, string modalities, double minutes) => Changed(Fused(scale, modalities, minutes), $"llm.{Slug(modalities)}.end-to-end", $"{modalities}, encoders trained along", Beyond,
-        c => c with { Encoders = c.Encoders.ToDictionary(e => e.Key, e => e.Value + ",train"), EncoderLearningRates = c.Encoders.ToDictionary(e => e.Key, _ => c.LearningRate / 2) });
+        c => scale.Captioned.Of(c with { Encoders = c.Encoders.ToDictionary(e => e.Key, e => e.Value + ",train"), EncoderLearningRates = c.Encoders.ToDictionary(e => e.Key, _ => c.LearningRate / 2) }));
 
     private static StudyRow Changed(StudyRow row, string name, string title, string group, Func<RunConfig, RunConfig> change) =>
         row with { Name = name, Title = title, Group = group, Task = row.Task.Changed(change), Paper = new Dictionary<string, double>() };
@@ -195,7 +192,8 @@ public static class PaperTables
         };
     }
 
-    private static RunConfig Network(StudyScale scale, string modalities) => Inputs(scale, modalities) with
+    // A panel of more molecules has epochs of its own.
+    private static RunConfig Network(StudyScale scale, string modalities) => scale.Captioned.Of(Inputs(scale, modalities) with
     {
         Size = scale.Size,
         Backbone = scale.Backbone,
@@ -204,10 +202,8 @@ public static class PaperTables
         LearningRate = 5e-4,
         WeightDecay = 0.01,
         Schedule = ScheduleKind.OneCycle,
-        Epochs = scale.Epochs,
-        EarlyStopping = scale.Epochs,
         EmaDecay = 0.999,
-    };
+    });
 
     private static Dictionary<string, double> PaperOf(double[] values) => (values.Length == 3 ? Frontier : Druglike).Zip(values).ToDictionary(v => v.First, v => v.Second);
 
@@ -249,7 +245,7 @@ public static class PaperTables
         scale.Backbone is null
             ? "Language model: a new GPT-2 of random weights (P14 has the pretrained GPT-2 Small). There is no projection where the widths are equal (P6)."
             : $"Language model: {scale.Backbone}, all of it trained (P14).",
-        $"Training: {scale.Epochs} epochs (ChEBI-20: {scale.ChebiEpochs}) where encoders are frozen; on QM9 and ChEBI-20 two thirds of them with a graph and an eighth with encoders trained along, so that a cell takes at most 45 minutes; on the captioned molecules, which are few, four times as many with a graph. One-cycle in the place of ReduceLROnPlateau (P19), a running average of the weights; the loss is the error that the table shows. One setting for all rows, chosen beforehand: one trial, where the trees have {scale.Trials} for each row and target.",
+        $"Training, in epochs: QM9 {scale.Qm9}, ChEBI-20 {scale.Chebi20}, captioned {scale.Captioned}. One-cycle in the place of ReduceLROnPlateau (P19), a running average of the weights; the loss is the error that the table shows. One setting for all rows, chosen beforehand: one trial, where the trees have {scale.Trials} for each row and target.",
         "Llama and Granite have dropout in their attention alone, as their architectures have it; GPT-2 also in its embeddings and residuals. Granite has the multipliers of granite-3.1-2b.",
         "Targets: one fusion model learns all targets of a table at once; the rows *trained for one target alone* show what that changes. The paper does not say.",
         "Fingerprint: radius 2, 2,048 bits (the paper gives neither), binary as in P16, except where a row says *counts*.",
