@@ -38,9 +38,9 @@ pretrain() {
 train() {
     local name=$1 released=$2
     [[ -e $released ]] && return
-    if [[ -e run-$name/llmfusion.json ]]; then :
-    elif [[ -e run-$name/checkpoints ]]; then "$llmfusion" train --resume "run-$name"
-    else "$llmfusion" train --config "$models/$name.yaml" "${@:3}" "${precision[@]}" --keep-checkpoints -o "run-$name" --overwrite; fi
+    # A run that was stopped has a model too; one that is done takes no further step.
+    if [[ -e run-$name/checkpoints ]]; then "$llmfusion" train --resume "run-$name"
+    elif [[ ! -e run-$name/llmfusion.json ]]; then "$llmfusion" train --config "$models/$name.yaml" "${@:3}" "${precision[@]}" --keep-checkpoints -o "run-$name" --overwrite; fi
     "$llmfusion" models release "run-$name" -o "$released"
 }
 
