@@ -67,8 +67,9 @@ public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than,
     private static double? OfMolecules(CellResult[] own, CellResult[] others, string target, StudyMetric metric)
     {
         if (own.Concat(others).Select(c => c.TestErrors?.RowsSha256).Distinct().ToArray() is not [{ }]) return null;
-        double[] differences = [.. MeanErrors(own).Zip(MeanErrors(others)).Select(e => e.First - e.Second).Where(double.IsFinite)];
-        if (differences.Length < 2) return null;
+        // NaN: no value is known. An error too large for 16 bits cannot be paired, and none may be left out of a mean.
+        double[] differences = [.. MeanErrors(own).Zip(MeanErrors(others)).Where(e => !double.IsNaN(e.First)).Select(e => e.First - e.Second)];
+        if (differences.Length < 2 || !differences.All(double.IsFinite)) return null;
         double mean = differences.Average();
         return differences.Sum(d => (d - mean) * (d - mean)) / (differences.Length - 1) / differences.Length;
 
