@@ -122,6 +122,8 @@ public sealed class MolecularGraph
     public int BondCount => _bonds.Length / Chemistry.Bond.Codes;
 
     /// <summary>An atom.</summary>
+    /// <param name="index">0 to AtomCount - 1, in the molecule's order.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is none of that index.</exception>
     public Atom Atom(int index)
     {
         ReadOnlySpan<short> codes = _atoms.AsSpan(index * Chemistry.Atom.Codes, Chemistry.Atom.Codes);
@@ -129,6 +131,8 @@ public sealed class MolecularGraph
     }
 
     /// <summary>A bond.</summary>
+    /// <param name="index">0 to <see cref="BondCount"/> - 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is none of that index.</exception>
     public Bond Bond(int index)
     {
         ReadOnlySpan<short> codes = _bonds.AsSpan(index * Chemistry.Bond.Codes, Chemistry.Bond.Codes);

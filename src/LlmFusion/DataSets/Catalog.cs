@@ -40,7 +40,7 @@ public sealed record CatalogOptions
 
     /// <summary>
     /// ChEBI-20 only: gives training molecules without a description a text made by template from the ChEBI ontology.
-    /// These are not ChEBI-20's captions.
+    /// These are not ChEBI-20's captions. Nothing changes where the training file has descriptions of its own and there are no such texts beside it.
     /// </summary>
     public bool TemplatedTrainText { get; init; }
 
@@ -131,9 +131,9 @@ public static class Catalog
     public static DataSplits Open(string name, CatalogOptions? options = null)
     {
         (CatalogEntry entry, options, IReadOnlyList<string> targets) = Check(name, options);
-        if (entry.IsRegrouped) return Splitter.Grouped(FileRows(entry, options, targets), name: entry.Name);
-        return Splitter.Predefined(
-            FileRows(entry, options, targets), targets, options.TemplatedTrainText ? $"{entry.Name}, templated training texts" : entry.Name);
+        if (entry.IsRegrouped) return Splitter.Grouped(FileRows(entry, options, targets, null), name: entry.Name);
+        string? texts = TemplatedTexts(entry, options);
+        return Splitter.Predefined(FileRows(entry, options, targets, texts), targets, texts is null ? entry.Name : $"{entry.Name}, templated training texts");
     }
 
     /// <summary>All rows of a data set as a stream, train, valid and test one after the other.</summary>
@@ -141,21 +141,33 @@ public static class Catalog
     public static IEnumerable<DataRow> Rows(string name, CatalogOptions? options = null)
     {
         (CatalogEntry entry, options, IReadOnlyList<string> targets) = Check(name, options);
-        return entry.IsRegrouped ? Open(name, options).InOrder().SelectMany(part => part.Rows) : FileRows(entry, options, targets);
+        return entry.IsRegrouped ? Open(name, options).InOrder().SelectMany(part => part.Rows) : FileRows(entry, options, targets, TemplatedTexts(entry, options));
     }
 
-    private static IEnumerable<DataRow> FileRows(CatalogEntry entry, CatalogOptions options, IReadOnlyList<string> targets)
+    private static IEnumerable<DataRow> FileRows(CatalogEntry entry, CatalogOptions options, IReadOnlyList<string> targets, string? texts)
     {
         if (entry.Name == DemoDataSet.Name)
             return DemoDataSet.Rows(targets);
         string folder = Path.Combine(options.Folder ?? Folder, entry.FolderName);
-        string? texts = options.TemplatedTrainText ? Locate(entry, folder, "train_text_templated") : null;
         IReadOnlyList<(string Path, string Part)> files = [.. entry.Files.Select(part => (Locate(entry, folder, part), part))];
         return files.SelectMany(file =>
         {
             IEnumerable<DataRow> rows = Read(entry, file.Path, file.Part, targets);
             return texts is not null && file.Part == Parts.Train ? WithTemplatedText(rows, texts) : rows;
         });
+    }
+
+    /// <summary>The file of texts made by template, null where none are asked for or the training file has descriptions of its own, as the published one has.</summary>
+    private static string? TemplatedTexts(CatalogEntry entry, CatalogOptions options)
+    {
+        if (!options.TemplatedTrainText) return null;
+        string folder = Path.Combine(options.Folder ?? Folder, entry.FolderName);
+        string[] candidates = Candidates(entry, folder, "train_text_templated");
+        if (Array.Find(candidates, File.Exists) is { } path) return path;
+        string train = Locate(entry, folder, Parts.Train);
+        return Read(entry, train, Parts.Train, []).Any(row => row.Sample is { Text: not null }) ? null : throw new DataSetMissingException(entry, candidates,
+            $"In their place descriptions of the training file would do, but {train} has none, as the published one has. "
+            + $"Move {folder} away and get it with: ./llmfusion data download {entry.Name}; or train without texts.");
     }
 
     private static (CatalogEntry Entry, CatalogOptions Options, IReadOnlyList<string> Targets) Check(string name, CatalogOptions? options)

@@ -49,7 +49,7 @@ public static class ResultRecord
             ["trained_with"] = manifest.ProgramVersion,
             ["trained_on"] = JsonSerializer.SerializeToNode(manifest.Data, Json),
             ["training"] = JsonSerializer.SerializeToNode(manifest.Training, Json),
-            ["validation_and_training_metrics"] = JsonNode.Parse(manifest.Metrics.ToJson()),
+            ["metrics_in_model_folder"] = JsonNode.Parse(manifest.Metrics.ToJson()),
             ["configuration"] = JsonSerializer.SerializeToNode(RunConfig.Load(Path.Combine(folder, TrainingRun.ConfigFile)), RunConfig.Json),
         };
     }

@@ -186,7 +186,10 @@ public static class StudyReport
 
     private static IEnumerable<string> Notes(Study study, StudyCell[] cells, CellResult[] results, int seeds)
     {
-        yield return string.Create(CultureInfo.InvariantCulture, $"Means over the seeds {string.Join(", ", results.Select(r => r.Seed).Distinct().Order())} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds. Bold: a row whose interval lies below those of all others.");
+        int[] drawn = [.. results.Select(r => r.Seed).Distinct().Order()];
+        string means = drawn.Length == 1 ? $"One seed ({drawn[0]})" : $"Means over the seeds {string.Join(", ", drawn)}";
+        string intervals = drawn.Length == 1 ? "by bootstrap over the test molecules alone; another seed may differ by more" : "mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds";
+        yield return $"{means} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, {intervals}. Bold: a row whose interval lies below those of all others.";
         yield return string.Create(CultureInfo.InvariantCulture, $"{results.Length} runs, {results.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", results.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} thread{(e.Threads == 1 ? "" : "s")}" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", results.Select(r => r.Environment?.Program).OfType<string>().Distinct())}. Settings, hashes, curve and metrics of each are in `cells/`. Again: `./llmfusion reproduce {study.Arguments} --seeds {seeds} -o FOLDER`.");
         foreach (StudyPanel panel in study.Panels)
         {

@@ -16,7 +16,15 @@ public sealed record DataSetEvaluation(string Data, string Split, string SplitSh
 public static class Evaluator
 {
     /// <summary>Measures on the rows of a file that has targets of the model as columns; memory holds truths and predictions only.</summary>
-    /// <exception cref="ArgumentException">It has none of them.</exception>
+    /// <param name="predictor">The model.</param>
+    /// <param name="path">CSV, TSV, .gz, Parquet, .smi or SDF. A row that is no molecule is counted as refused, one without a value is left out for that target.</param>
+    /// <param name="smilesColumn">null: the one named smiles.</param>
+    /// <param name="idColumn">null: the row's number.</param>
+    /// <param name="textColumn">null: text, description or caption, if there is one.</param>
+    /// <param name="progress">Receives the number of rows done.</param>
+    /// <param name="cancellation">Stops between batches.</param>
+    /// <exception cref="ArgumentException">It has none of them, or not the columns of a modality of the model.</exception>
+    /// <exception cref="DataFileException">The file cannot be read.</exception>
     public static EvaluationReport OnFile(Predictor predictor, string path, string? smilesColumn, string? idColumn, string? textColumn, Action<long>? progress = null, CancellationToken cancellation = default)
     {
         IReadOnlyList<string> columns = DataFile.ColumnsOf(path);

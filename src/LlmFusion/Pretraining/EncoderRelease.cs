@@ -23,7 +23,7 @@ public static class EncoderRelease
         output = Path.GetFullPath(output).TrimEnd(Path.DirectorySeparatorChar);
         if (File.Exists(output) || (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Any()))
             throw new IOException($"{output}: is there already, expected a new or an empty folder");
-        PretrainRecord record = Read(Path.Combine(folder, PretrainRecord.FileName));
+        PretrainRecord record = Read(folder);
         if (record.RoundedFromSha256 is not null) throw new InvalidDataException($"{folder}: is a released encoder already, expected the output folder of pretrain");
         string part = output + ".part";
         if (Directory.Exists(part)) Directory.Delete(part, recursive: true);
@@ -39,8 +39,13 @@ public static class EncoderRelease
         return record;
     }
 
-    private static PretrainRecord Read(string path)
+    /// <summary>How an encoder was pretrained.</summary>
+    /// <param name="folder">A folder that <c>pretrain</c> or <see cref="Write"/> wrote.</param>
+    /// <exception cref="InvalidDataException">The record is damaged, or of another version.</exception>
+    /// <exception cref="IOException">There is none.</exception>
+    public static PretrainRecord Read(string folder)
     {
+        string path = Path.Combine(folder, PretrainRecord.FileName);
         try
         {
             return JsonSerializer.Deserialize<PretrainRecord>(File.ReadAllText(path), RunConfig.Json) ?? throw new JsonException("it is null");

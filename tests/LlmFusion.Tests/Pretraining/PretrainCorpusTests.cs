@@ -72,6 +72,22 @@ public sealed class PretrainCorpusTests : IDisposable
     }
 
     [Fact]
+    public void Descriptions_of_the_training_file_stand_in_for_texts_made_by_template()
+    {
+        File.Delete(_folder["data/chebi20/train_text_templated.tsv"]);
+        string lines = _folder.Write("more.txt", string.Join('\n', Enumerable.Range(0, 12).Select(n => $"sentence {n}")));
+        PretrainConfig config = new() { Modality = "text", Data = ["chebi20"], Files = [lines] };
+        PretrainCorpus corpus = Read(config);
+        Assert.Equal(new CorpusSource("chebi20 (train)", 3, 0, 2, 0, 0, 1), corpus.Sources[0]);
+        Assert.Contains(corpus.Train.Concat(corpus.HeldOut), item => item.Sequence == "a said one");
+        Assert.Equal("chebi20", Catalog.Open("chebi20", new CatalogOptions { TemplatedTrainText = true }).Name);
+
+        Table("chebi20/train.tsv", "CID\tSMILES\tdescription\tlogp_rdkit\tqed_rdkit", ["1\tNCC\t\t1\t1"]);
+        DataSetMissingException e = Assert.Throws<DataSetMissingException>(() => Read(config));
+        Assert.Contains("train.tsv has none", e.Message);
+    }
+
+    [Fact]
     public void The_check_is_not_left_out_silently_where_a_data_set_is_missing()
     {
         Directory.Delete(_folder["data/chebi20"], recursive: true);
