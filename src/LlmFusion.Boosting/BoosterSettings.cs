@@ -26,8 +26,16 @@ public sealed record BoosterSettings
     /// <summary>Least sum of second derivatives (with squared errors: rows) in a leaf.</summary>
     public double MinChildWeight { get; init; } = 1;
 
-    /// <summary>What is minimised, by XGBoost's name.</summary>
+    /// <summary>Into how many bins the values of a feature are sorted: time and memory of a tree's node grow with it.</summary>
+    public int MaxBins { get; init; } = 256;
+
+    /// <summary>
+    /// What is minimised, by XGBoost's name. Not <c>reg:absoluteerror</c>: version 1.7 sets its leaves to the whole median of what is left, whatever the learning rate is.
+    /// </summary>
     public string Objective { get; init; } = "reg:squarederror";
+
+    /// <summary>huber_slope: where <c>reg:pseudohubererror</c> turns from a parabola to a line, in the labels' unit.</summary>
+    public double HuberSlope { get; init; } = 1;
 
     /// <summary>What is measured on the validation rows, by XGBoost's names (<c>rmse</c>, <c>mae</c>, ..); the last one decides when to stop.</summary>
     public IReadOnlyList<string> Metrics { get; init; } = ["rmse"];
@@ -52,6 +60,9 @@ public sealed record BoosterSettings
         Require(ColsampleByTree is > 0 and <= 1, "colsample by tree", ColsampleByTree, "above 0 up to 1");
         Require(Gamma >= 0, "gamma", Gamma, "0 or more");
         Require(MinChildWeight >= 0, "min child weight", MinChildWeight, "0 or more");
+        Require(MaxBins is >= 2 and <= 65_536, "max bins", MaxBins, "2 to 65,536");
+        Require(Objective != "reg:absoluteerror", "objective", Objective, "another: the learning rate has no effect on its leaves; reg:pseudohubererror comes near it");
+        Require(HuberSlope > 0 && double.IsFinite(HuberSlope), "huber slope", HuberSlope, "above 0");
         Require(Metrics.Count > 0, "metrics", "none", "at least one");
         Require(EarlyStopping is null or >= 1, "early stopping", EarlyStopping ?? 0, "at least 1");
         return this;
@@ -61,7 +72,9 @@ public sealed record BoosterSettings
     {
         yield return ("verbosity", "0");
         yield return ("tree_method", "hist");
+        yield return ("max_bin", Text(MaxBins));
         yield return ("objective", Objective);
+        if (Objective == "reg:pseudohubererror") yield return ("huber_slope", Text(HuberSlope));
         foreach (string metric in Metrics) yield return ("eval_metric", metric);
         yield return ("eta", Text(LearningRate));
         yield return ("max_depth", Text(MaxDepth));

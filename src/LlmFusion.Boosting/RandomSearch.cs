@@ -15,10 +15,10 @@ public sealed record RandomSearch
     public SearchRange<double> LearningRate { get; init; } = new(0.02, 0.3);
 
     /// <summary>Range of the depth, both ends included.</summary>
-    public SearchRange<int> MaxDepth { get; init; } = new(4, 10);
+    public SearchRange<int> MaxDepth { get; init; } = new(3, 8);
 
     /// <summary>Range of the number of trees, both ends included.</summary>
-    public SearchRange<int> Estimators { get; init; } = new(100, 800);
+    public SearchRange<int> Estimators { get; init; } = new(100, 500);
 
     /// <summary>Range of the share of rows.</summary>
     public SearchRange<double> Subsample { get; init; } = new(0.5, 1);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using LlmFusion.Baselines;
 using LlmFusion.Cli.Rendering;
+using LlmFusion.Modalities;
 using LlmFusion.Training;
 
 namespace LlmFusion.Cli.Commands;
@@ -21,21 +22,22 @@ internal static class BaselineCommand
         Option<string> metric = new("--metric") { Description = "What chooses: rmse or mae", DefaultValueFactory = _ => "rmse" };
         metric.AcceptOnlyFromAmong("rmse", "mae");
         Option<int> early = new("--early-stopping") { Description = "Trees without a better validation metric after which growing stops", DefaultValueFactory = _ => 50 };
+        Option<int> bins = new("--max-bins") { Description = "Bins that the values of a feature are sorted into; fewer are faster where there are many numeric features", DefaultValueFactory = _ => 256 };
         Option<int> threads = new("--threads") { Description = "Threads, 0 for all", DefaultValueFactory = _ => 0 };
         command.Arguments.Add(file);
-        foreach (Option option in new Option[] { output, overwrite, json, trials, searchRows, metric, early, threads }) command.Options.Add(option);
+        foreach (Option option in new Option[] { output, overwrite, json, trials, searchRows, metric, early, bins, threads }) command.Options.Add(option);
         RunOptions options = new(command);
         HelpWithExamples.Set(
             command,
             [
                 "./llmfusion baseline molecules.csv --targets y -o my-baseline",
-                "./llmfusion baseline --data qm9 --targets homo,gap --modalities smiles,fingerprint --encoder smiles=llmfusion-smiles --fingerprint bits --search-rows 20000 -o my-nc",
+                "./llmfusion baseline --data qm9 --targets homo,gap --modalities smiles,fingerprint --encoder smiles=llmfusion-smiles --search-rows 20000 --max-bins 64 -o my-nc",
                 "./llmfusion predict --model my-baseline molecules.csv -o predictions.csv",
             ],
-            ["Without --modalities: the fingerprint. Sequence modalities need a frozen --encoder, whose embeddings the trees read."]);
+            ["Without --modalities: the fingerprint. Its bits (P16), or with --fingerprint counts its counts. Sequence modalities need a frozen --encoder, whose embeddings the trees read."]);
         command.SetRun((parse, screen, stop) =>
         {
-            RunConfig run = options.Apply(parse, new RunConfig());
+            RunConfig run = options.Apply(parse, new RunConfig { Fingerprint = new FingerprintOptions { Counts = false } });
             if (parse.GetValue(file) is { } given) run = run with { File = given.ToString() };
             BaselineConfig config = new()
             {
@@ -44,6 +46,7 @@ internal static class BaselineCommand
                 SearchRows = parse.GetValue(searchRows),
                 Metric = parse.GetValue(metric)!,
                 EarlyStopping = parse.GetValue(early),
+                MaxBins = parse.GetValue(bins),
                 Threads = parse.GetValue(threads),
             };
             using TrainingView view = new(screen);

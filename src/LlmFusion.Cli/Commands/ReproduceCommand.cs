@@ -40,9 +40,12 @@ internal static class ReproduceCommand
                 "fusion" => FusionStudy.Create(),
                 _ => PretrainingStudy.Create(parse.GetValue(control) ?? throw new UsageException("pretraining needs its control: --control FOLDER, from ./llmfusion pretrain smiles --objective mlm")),
             };
-            if (parse.GetValue(bf16)) study = study.InBFloat16();
             string folder = parse.GetValue(output)!;
-            StudyRun run = new(study, folder, parse.GetValue(seeds), OptionValues.List(parse.GetValue(only)));
+            StudyRun float32 = Of(study), bfloat16 = Of(study.InBFloat16());
+            (StudyRun run, StudyRun other) = parse.GetValue(bf16) ? (bfloat16, float32) : (float32, bfloat16);
+            study = run.Study;
+            if (run.Cells.Zip(other.Cells).FirstOrDefault(c => run.ResultOf(c.First) is null && other.ResultOf(c.Second) is not null) is { First: { } earlier })
+                throw new UsageException($"{folder}: {earlier.Name} was run {(parse.GetValue(bf16) ? "without" : "with")} --bf16; give the command {(parse.GetValue(bf16) ? "without" : "with")} that option, or another folder with -o");
             if (parse.GetValue(dryRun))
             {
                 Plan(run, screen);
@@ -50,6 +53,7 @@ internal static class ReproduceCommand
             }
 
             if (parse.GetValue(jobs) < 1) throw new UsageException($"--jobs: got {parse.GetValue(jobs)}, expected at least 1");
+            StudyRun Of(Study of) => new(of, folder, parse.GetValue(seeds), OptionValues.List(parse.GetValue(only)));
             using TrainingView view = new(screen);
             void Report()
             {
@@ -89,7 +93,16 @@ internal static class ReproduceCommand
                 break;
             case StudyEvent.Done d:
                 view.Dispose();
-                report();
+                try
+                {
+                    report();
+                }
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+                {
+                    // What was computed is kept; the last report is written once more at the end, and fails there.
+                    screen.Note($"report: {e.Message}");
+                }
+
                 screen.Note($"{d.Cell.Name}: " + string.Join(", ", d.Result.Metrics.Rows.Where(r => r.Split == Parts.Test && r.Predictor == d.Result.Predictor)
                     .Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Target}: MAE {r.Metrics.Mae:G3}, MSE {r.Metrics.Mse:G3}"))));
                 break;

@@ -79,7 +79,7 @@ internal sealed class RunOptions
         Add<double>("--lora-dropout", "Dropout of the adapters' inputs", (c, v) => c with { LoraDropout = v }, c => c.LoraDropout);
         AddList("--lora-targets", "Layers that get an adapter (else c_attn in a GPT-2, q_proj,v_proj in Llama and Granite)", (c, v) => c with { LoraTargets = [.. v] });
         Add<bool>("--lora-merge", "Take the adapters into the weights at the end instead of saving them beside", (c, v) => c with { LoraMerge = v });
-        AddPairs("--encoder-learning-rate", "Learning rate of an encoder that is trained along (else --learning-rate), as in smiles=1e-5", "NAME=RATE", (c, v) => c with { EncoderLearningRates = v.ToDictionary(r => r.Key, r => Number("--encoder-learning-rate", r.Value)) });
+        AddPairs("--encoder-learning-rate", "Learning rate of an encoder that is trained along (else --learning-rate; 0: it stays as it is), as in smiles=1e-5", "NAME=RATE", (c, v) => c with { EncoderLearningRates = v.ToDictionary(r => r.Key, r => Number("--encoder-learning-rate", r.Value)) });
         AddForAllOrSome("--loss", "mse, mae or huber; or by target, for instance mae,logp=mse", "mse", Loss, (c, v) => c with { Loss = v }, (c, v) => c with { TargetLosses = v });
         Add<double>("--huber-delta", "Where Huber's loss turns from a parabola to a line, in scaled units", (c, v) => c with { HuberDelta = v }, c => c.HuberDelta);
         AddList("--target-weights", "Weights of targets in the loss, for instance gap=2,homo=0.5 (1 for those not named)", (c, v) => c with { TargetWeights = Named("--target-weights", v).ToDictionary(w => w.Name, w => Number("--target-weights", w.Value)) });

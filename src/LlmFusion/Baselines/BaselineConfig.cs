@@ -6,6 +6,9 @@ namespace LlmFusion.Baselines;
 /// <summary>What boosted trees are grown on, and how their settings are searched.</summary>
 public sealed record BaselineConfig
 {
+    /// <summary>In scaled units: errors of half a deviation and more count as their size.</summary>
+    internal const double HuberSlope = 0.5;
+
     /// <summary>Data, targets, modalities and their frozen encoders, fingerprint, seed; what only a network has is not used.</summary>
     public required RunConfig Run { get; init; }
 
@@ -21,6 +24,9 @@ public sealed record BaselineConfig
     /// <summary>What chooses: <c>rmse</c> or <c>mae</c> on the validation split.</summary>
     public string Metric { get; init; } = "rmse";
 
+    /// <summary>Bins that the values of a feature are sorted into; see <see cref="BoosterSettings.MaxBins"/>.</summary>
+    public int MaxBins { get; init; } = 256;
+
     /// <summary>From which ranges settings are drawn.</summary>
     public RandomSearch Search { get; init; } = new();
 
@@ -33,6 +39,7 @@ public sealed record BaselineConfig
     {
         if (Trials is < 1 or > 10_000) throw new ArgumentException($"trials: got {Trials}, expected 1 to 10,000");
         if (SearchRows is < 1) throw new ArgumentException($"search_rows: got {SearchRows}, expected at least 1");
+        if (MaxBins is < 2 or > 65_536) throw new ArgumentException($"max_bins: got {MaxBins}, expected 2 to 65,536");
         if (EarlyStopping < 1) throw new ArgumentException($"early_stopping: got {EarlyStopping}, expected at least 1");
         if (Metric is not ("rmse" or "mae")) throw new ArgumentException($"metric: got {Metric}, expected rmse or mae");
     }
@@ -40,7 +47,17 @@ public sealed record BaselineConfig
     /// <summary>The settings of a trial.</summary>
     /// <param name="target">The target's place.</param>
     /// <param name="trial">The trial, from 0.</param>
-    /// <remarks>Where the absolute error chooses, every second trial minimises it, the others squares as the rest do: neither is always better.</remarks>
-    public BoosterSettings Settings(int target, int trial) =>
-        Search.Draw(new BoosterSettings { Objective = Metric == "mae" && trial % 2 == 1 ? "reg:absoluteerror" : "reg:squarederror", Metrics = [Metric], EarlyStopping = EarlyStopping, Seed = Run.Seed, Threads = Threads }, unchecked((Run.Seed * 1009) + target), trial);
+    /// <remarks>Where the absolute error chooses, every second trial minimises what comes near it, the others squares as the rest do: neither is always better.</remarks>
+    public BoosterSettings Settings(int target, int trial) => Search.Draw(
+        new BoosterSettings
+        {
+            Objective = Metric == "mae" && trial % 2 == 1 ? "reg:pseudohubererror" : "reg:squarederror",
+            HuberSlope = HuberSlope,
+            Metrics = [Metric],
+            MaxBins = MaxBins,
+            EarlyStopping = EarlyStopping,
+            Seed = Run.Seed,
+            Threads = Threads,
+        },
+        unchecked((Run.Seed * 1009) + target), trial);
 }

@@ -77,11 +77,12 @@ public static class BaselineRun
             using FeatureMatrix train = Rows(inputs[Parts.Train], t, target, model.Inputs, scaler), valid = Rows(inputs[Parts.Valid], t, target, model.Inputs, scaler);
             // On more rows more trees may be worth it: early stopping decides, up to the most that a trial may have.
             BoosterSettings final = config.SearchRows < inputs[Parts.Train].Rows.Count ? best.Settings with { Estimators = Math.Max(best.Settings.Estimators, config.Search.Estimators.High) } : best.Settings;
-            boosters.Add(Booster.Train(final, train, valid, cancellation: cancellation));
+            using Booster grown = Booster.Train(final, train, valid, cancellation: cancellation);
+            boosters.Add(Booster.Load(grown.Save())); // as one that was loaded it holds no more the histograms of growing, which can be gigabytes
             chosen.Add(best);
         }
 
-        (Comparison metrics, TestErrors? errors) = Measure(model, run, inputs, splits.Targets, units);
+        (Comparison metrics, TestErrors? errors) = Measure(model, run, inputs, splits, units);
         ModelManifest manifest = model.Save(output, chosen, (entries, baseline, sha256) => new ModelManifest
         {
             FormatVersion = ModelManifest.FirstFormat,
@@ -155,8 +156,9 @@ public static class BaselineRun
         return new SplitInputs([.. taken.Select(i => train.Rows[i])], [.. taken.Select(i => train.Inputs[i])], [.. taken.Select(i => train.Targets[i])]);
     }
 
-    private static (Comparison Metrics, TestErrors? Errors) Measure(BoostedModel model, RunConfig run, IReadOnlyDictionary<string, SplitInputs> inputs, IReadOnlyList<string> targets, IReadOnlyList<string> units)
+    private static (Comparison Metrics, TestErrors? Errors) Measure(BoostedModel model, RunConfig run, IReadOnlyDictionary<string, SplitInputs> inputs, DataSplits splits, IReadOnlyList<string> units)
     {
+        IReadOnlyList<string> targets = splits.Targets;
         ConstantPredictor constant = ConstantPredictor.Fit(inputs[Parts.Train].Targets);
         Comparison metrics = Comparison.Empty;
         TestErrors? errors = null;
@@ -166,7 +168,7 @@ public static class BaselineRun
             float[][] predicted = model.Predict(split.Inputs, split.Rows.Count, TorchSharp.torch.CPU);
             metrics = metrics.With(part, Comparison.Boosted, targets, units, split.Targets, predicted, run.Seed)
                 .With(part, Comparison.Constant, targets, units, split.Targets, constant.Predict(split.Rows.Count), run.Seed);
-            if (part == Parts.Test) errors = TestErrors.Of(targets, split.Rows, predicted);
+            if (part == Parts.Test) errors = TestErrors.Of(targets, splits.Test, split.Rows, predicted);
         }
 
         return (metrics, errors);

@@ -29,7 +29,7 @@ public static class RidgeBaseline
         foreach (string part in Parts.All.Where(part => data.TryGetValue(part, out PreparedRows? rows) && rows.Rows.Count > 0))
         {
             float[][] predicted = ridge.Predict(Rows(data[part]));
-            if (part == Parts.Test) errors = TestErrors.Of(splits.Targets, data[part].Rows, predicted);
+            if (part == Parts.Test) errors = TestErrors.Of(splits.Targets, splits.Test, data[part].Rows, predicted);
             metrics = metrics.With(part, Comparison.Ridge, splits.Targets, units, Truth(data[part]), predicted, config.Seed)
                 .With(part, Comparison.Constant, splits.Targets, units, Truth(data[part]), constant.Predict(data[part].Rows.Count), config.Seed);
         }

@@ -13,6 +13,12 @@ namespace LlmFusion.Experiments;
 /// <param name="ValidLoss">After the epoch.</param>
 public sealed record CurvePoint(double TrainLoss, double ValidLoss);
 
+/// <summary>The trees of a target.</summary>
+/// <param name="Target">The target.</param>
+/// <param name="Trial">Number of the trial whose settings grew them.</param>
+/// <param name="Used">How many of them predict.</param>
+public sealed record ChosenTrees(string Target, int Trial, int Used);
+
 /// <summary>What a cell's run gave, as it is kept: a repeat needs nothing else.</summary>
 public sealed record CellResult
 {
@@ -34,17 +40,26 @@ public sealed record CellResult
     /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null where the data has no such twins.</summary>
     public EvaluationReport? WithoutStereoTwins { get; init; }
 
+    /// <summary>What the training mean errs on these, by target; null where the data has no such twins, and in results of earlier versions.</summary>
+    public IReadOnlyDictionary<string, TargetMetrics>? ConstantWithoutStereoTwins { get; init; }
+
     /// <summary>The errors of each test molecule; null in results of earlier versions.</summary>
     public TestErrors? TestErrors { get; init; }
 
     /// <summary>The search for the settings of boosted trees, trial by trial; empty for what was not searched.</summary>
     public IReadOnlyList<Trial> Trials { get; init; } = [];
 
+    /// <summary>The trial that was chosen for each target, and of how many trees it then had how many are used; empty for what has no trees.</summary>
+    public IReadOnlyList<ChosenTrees> Trees { get; init; } = [];
+
     /// <summary>The learning curve.</summary>
     public required IReadOnlyList<CurvePoint> Curve { get; init; }
 
     /// <summary>Seconds from data to metrics, legs of a resumed run together.</summary>
     public required double Seconds { get; init; }
+
+    /// <summary>Seconds of these in which a network was trained; null for others, and in results of earlier versions.</summary>
+    public double? TrainingSeconds { get; init; }
 
     /// <summary>Trained parameters.</summary>
     public required long Parameters { get; init; }

@@ -179,9 +179,19 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
     public string Name { get; } = string.Create(CultureInfo.InvariantCulture, $"{Row.Name}.{Panel.Name}.seed{Seed}");
 
     /// <summary>What is run.</summary>
-    public CellTask Task { get; } = Row.Task.Changed(config => Panel.Apply(config) with { Targets = [.. Row.Target is { } target ? [target] : Panel.Targets], Seed = Seed }) is var task && task is CellTask.Boosted boosted
-        ? boosted with { Config = boosted.Config with { Metric = Panel.Metric == StudyMetric.Mae ? "mae" : "rmse" } } // what the table shows chooses
-        : task;
+    public CellTask Task { get; } = Row.Task.Changed(config => Panel.Apply(config) with { Targets = [.. Row.Target is { } target ? [target] : Panel.Targets], Seed = Seed }) switch
+    {
+        CellTask.Boosted trees => new CellTask.Boosted(trees.Config with { Run = WithoutTraining(trees.Config.Run), Metric = Panel.Metric == StudyMetric.Mae ? "mae" : "rmse" }), // what the table shows chooses
+        CellTask.Ridge ridge => new CellTask.Ridge(WithoutTraining(ridge.Config)),
+        var network => network,
+    };
+
+    // What a panel says of the training of networks is nothing to others, and must not run them again.
+    private static RunConfig WithoutTraining(RunConfig config)
+    {
+        RunConfig byDefault = new();
+        return config with { Epochs = byDefault.Epochs, EarlyStopping = byDefault.EarlyStopping, Loss = byDefault.Loss };
+    }
 
     /// <summary>To be raised where the program gives another result for the same configuration, and old cells must not stand beside new ones.</summary>
     private const int Version = 2;
@@ -200,14 +210,17 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
 
         static JsonObject WithoutDefaults(JsonObject task)
         {
-            if (task["run"]?.AsObject() is { } run)
-            {
-                Remove(run, ResumeRules.ToJson(new RunConfig()));
-                Remove(task, ToJson(new CellTask.Boosted(new BaselineConfig { Run = new RunConfig() })));
-            }
-            else Remove(task, ResumeRules.ToJson(new RunConfig()));
-
+            if (task["run"] is null) Remove(task, ResumeRules.ToJson(new RunConfig()));
+            else RemoveWithin(task, ToJson(new CellTask.Boosted(new BaselineConfig { Run = new RunConfig() })));
             return task;
+        }
+
+        // Also within the parts: a new option of the fingerprint or of the search leaves trees as they are.
+        static void RemoveWithin(JsonObject of, JsonObject byDefault)
+        {
+            Remove(of, byDefault);
+            foreach ((string name, JsonNode? part) in of)
+                if (part is JsonObject some && byDefault[name] is JsonObject standard) RemoveWithin(some, standard);
         }
 
         static void Remove(JsonObject of, JsonObject byDefault)

@@ -51,10 +51,10 @@ public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than,
     {
         StudyValue? ours = ValueOf(own), theirs = ValueOf(others);
         if (ours is null || theirs is null) return null;
-        double difference = ours.Mean - theirs.Mean;
-        double variance = OfMolecules(own, others, target, panel.Metric) is { } paired
-            ? paired + ours.VarianceOfSeeds + theirs.VarianceOfSeeds
-            : Square(ours.Interval) + Square(theirs.Interval);
+        (double Mean, double Variance)? paired = OfMolecules(own, others, target, panel.Metric);
+        // Errors of single molecules are rounded: where both rows read all, the means are better known than the mean of the differences.
+        double difference = paired is { } p && ours.Molecules != theirs.Molecules ? p.Mean : ours.Mean - theirs.Mean;
+        double variance = paired is { } same ? same.Variance + ours.VarianceOfSeeds + theirs.VarianceOfSeeds : Square(ours.Interval) + Square(theirs.Interval);
         double half = StudyValue.Normal95 * Math.Sqrt(variance);
         return new StudyVerdict(claim, row, than, panel, target, difference, new Interval(difference - half, difference + half), difference / theirs.Mean);
 
@@ -63,15 +63,15 @@ public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than,
         static double Square(Interval interval) => Math.Pow((interval.High - interval.Low) / (2 * StudyValue.Normal95), 2);
     }
 
-    /// <summary>var(d) / n; null where the molecules are not the same, or the errors of each were not kept.</summary>
-    private static double? OfMolecules(CellResult[] own, CellResult[] others, string target, StudyMetric metric)
+    /// <summary>mean(d) and var(d) / n over the molecules that both can read; null where the test splits are not the same, or the errors of each were not kept.</summary>
+    private static (double Mean, double Variance)? OfMolecules(CellResult[] own, CellResult[] others, string target, StudyMetric metric)
     {
         if (own.Concat(others).Select(c => c.TestErrors?.RowsSha256).Distinct().ToArray() is not [{ }]) return null;
-        // NaN: no value is known. An error too large for 16 bits cannot be paired, and none may be left out of a mean.
-        double[] differences = [.. MeanErrors(own).Zip(MeanErrors(others)).Where(e => !double.IsNaN(e.First)).Select(e => e.First - e.Second)];
+        // NaN: no value is known, or one of the two cannot read the molecule. An error too large for 16 bits cannot be paired, and none may be left out of a mean.
+        double[] differences = [.. MeanErrors(own).Zip(MeanErrors(others)).Where(e => !double.IsNaN(e.First) && !double.IsNaN(e.Second)).Select(e => e.First - e.Second)];
         if (differences.Length < 2 || !differences.All(double.IsFinite)) return null;
         double mean = differences.Average();
-        return differences.Sum(d => (d - mean) * (d - mean)) / (differences.Length - 1) / differences.Length;
+        return (mean, differences.Sum(d => (d - mean) * (d - mean)) / (differences.Length - 1) / differences.Length);
 
         double[] MeanErrors(CellResult[] cells)
         {

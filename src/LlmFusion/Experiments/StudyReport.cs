@@ -37,7 +37,7 @@ public static class StudyReport
         AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, verdicts, findings, figures, notes, output));
     }
 
-    private const string VerdictsTitle = "What is claimed, and whether it holds", VerdictsNote = "The first row's error on the test split less the second's, molecule by molecule where both were measured on the same, with 95 % intervals over molecules and seeds. It holds where the interval lies below zero.";
+    private const string VerdictsTitle = "What is claimed, and whether it holds", VerdictsNote = "The first row's error on the test split less the second's, molecule by molecule where both were measured on the same, with 95 % intervals over molecules and, where there are several, seeds. It holds where the interval lies below zero. With one seed a small difference may be the seed's.";
 
     private static readonly string[] VerdictHeadings = ["target", "difference", "95 % interval", "holds"];
 

@@ -139,9 +139,12 @@ public sealed class StudyRun
             Metrics = outcome.Metrics,
             TestErrors = outcome.TestErrors,
             WithoutStereoTwins = outcome.WithoutStereoTwins,
+            ConstantWithoutStereoTwins = ConstantOfTwins(cell),
             Trials = outcome.Trials,
+            Trees = outcome.Trees,
             Curve = outcome.Curve,
             Seconds = Math.Max(outcome.Seconds, clock.Elapsed.TotalSeconds),
+            TrainingSeconds = cell.Task is CellTask.Fusion ? outcome.Seconds : null,
             Parameters = outcome.Parameters,
             Data = outcome.Data,
             Environment = outcome.Environment,
@@ -155,17 +158,26 @@ public sealed class StudyRun
         void Tell(TrainingEvent happened) => observe(new StudyEvent.Within(happened));
 
         Outcome OfRidge((Comparison Metrics, TestErrors? Errors, EvaluationReport? WithoutStereoTwins, DataEntry Data) fitted) =>
-            new(fitted.Metrics, fitted.Errors, fitted.WithoutStereoTwins, [], [], 0, 0, fitted.Data, RunEnvironment.Current(TorchSharp.torch.CPU));
+            new(fitted.Metrics, fitted.Errors, fitted.WithoutStereoTwins, [], [], [], 0, 0, fitted.Data, RunEnvironment.Current(TorchSharp.torch.CPU));
 
-        Outcome Of(TrainingSummary summary) => new(summary.Manifest.Metrics, summary.TestErrors, TwinsOf(cell, folder, cancellation), TrialLog.In(Path.Combine(folder, BaselineRun.TrialsFile)), [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
+        Outcome Of(TrainingSummary summary) => new(summary.Manifest.Metrics, summary.TestErrors, TwinsOf(cell, folder, cancellation), TrialLog.In(Path.Combine(folder, BaselineRun.TrialsFile)),
+            [.. (summary.Manifest.Baseline?.Targets ?? []).Zip(summary.Manifest.Targets, (trees, target) => new ChosenTrees(target.Name, trees.Trial, trees.Trees))], [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
             summary.Manifest.Training.Seconds, summary.Manifest.Training.Parameters, summary.Manifest.Data, summary.Manifest.Environment);
     }
 
     /// <summary>What a run gave, whatever it was.</summary>
-    private sealed record Outcome(Comparison Metrics, TestErrors? TestErrors, EvaluationReport? WithoutStereoTwins, IReadOnlyList<Trial> Trials, IReadOnlyList<CurvePoint> Curve, double Seconds, long Parameters, DataEntry Data, RunEnvironment? Environment);
+    private sealed record Outcome(Comparison Metrics, TestErrors? TestErrors, EvaluationReport? WithoutStereoTwins, IReadOnlyList<Trial> Trials, IReadOnlyList<ChosenTrees> Trees, IReadOnlyList<CurvePoint> Curve, double Seconds, long Parameters, DataEntry Data, RunEnvironment? Environment);
 
     /// <summary>Only ChEBI-20's splits hold stereoisomers of each other's molecules.</summary>
     private static bool HasTwins(StudyCell cell) => cell.Task.Run.Data == Chebi20;
+
+    private static IReadOnlyDictionary<string, TargetMetrics>? ConstantOfTwins(StudyCell cell)
+    {
+        if (!HasTwins(cell)) return null;
+        DataSplits splits = RunData.Open(cell.Task.Run), whole = RunData.Open(cell.Task.Run with { TrainRows = null });
+        float[][] truth = [.. Evaluator.WithoutStereoTwins(splits.Test, whole.Train).Select(row => row.Sample!.Targets)];
+        return Metrics.PerTarget(splits.Targets, truth, ConstantPredictor.Fit([.. splits.Train.Select(row => row.Sample!.Targets)]).Predict(truth.Length), bootstrapSeed: 0);
+    }
 
     private static EvaluationReport? TwinsOf(StudyCell cell, string folder, CancellationToken cancellation)
     {

@@ -12,6 +12,9 @@ public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
     /// <summary>The 97.5th percentile of the normal distribution.</summary>
     internal const double Normal95 = 1.96;
 
+    /// <summary>On how many molecules it was measured.</summary>
+    internal long Molecules { get; private init; }
+
     /// <summary>s² / k: how much of the mean's variance is the seeds'.</summary>
     internal double VarianceOfSeeds { get; private init; }
 
@@ -31,7 +34,7 @@ public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
         double mean = values.Average(), ofRows = intervals.Average(i => Math.Pow((i.High - i.Low) / (2 * Normal95), 2));
         double ofSeeds = values.Length < 2 ? 0 : values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1);
         double half = Normal95 * Math.Sqrt(ofRows + ofSeeds / values.Length);
-        return new StudyValue(mean, new Interval(mean - half, mean + half), values.Length) { VarianceOfSeeds = ofSeeds / values.Length };
+        return new StudyValue(mean, new Interval(mean - half, mean + half), values.Length) { VarianceOfSeeds = ofSeeds / values.Length, Molecules = seeds[0].N };
     }
 }
 
@@ -81,13 +84,13 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
         };
     }
 
-    // The paper's numbers and the training mean's are of the whole test split alone.
+    // The paper's numbers are of the whole test split alone.
     private static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results, Func<CellResult, string, TargetMetrics?> metrics, bool isWhole)
     {
         StudyColumn[] columns = [.. from panel in study.Panels
                                     let own = results.Where(r => r.Key.Panel == panel).SelectMany(r => r).ToArray()
                                     from target in panel.Targets
-                                    select new StudyColumn(panel, target, UnitOf(own, target, panel.Metric), isWhole ? ConstantOf(own, target, panel.Metric) : null)];
+                                    select new StudyColumn(panel, target, UnitOf(own, target, panel.Metric), ConstantOf(own, target, panel.Metric, isWhole))];
         StudyValue?[][] values = [.. study.Rows.Select(row => columns.Select(c => StudyValue.Of([.. results[(row, c.Panel)].Select(r => metrics(r, c.Target)).OfType<TargetMetrics>()], c.Panel.Metric)).ToArray())];
         string[] paper = isWhole ? [.. columns.Select(c => c.Target).Distinct().Where(t => study.Rows.Any(r => r.Paper.ContainsKey(t)))] : [];
         return new StudyTable(columns, paper, [.. study.Rows.Index().Where(r => values[r.Index].Any(v => v is not null)).Select(r => Line(r.Item, values[r.Index]))]);
@@ -109,6 +112,6 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
         return unit.Length == 0 || metric == StudyMetric.Mae ? unit : unit + "²";
     }
 
-    private static double? ConstantOf(CellResult[] results, string target, StudyMetric metric) =>
-        results.Select(r => r.Metrics.Find(Parts.Test, target, Comparison.Constant)).FirstOrDefault(m => m is not null) is { } m ? metric == StudyMetric.Mae ? m.Mae : m.Mse : null;
+    private static double? ConstantOf(CellResult[] results, string target, StudyMetric metric, bool isWhole) =>
+        results.Select(r => isWhole ? r.Metrics.Find(Parts.Test, target, Comparison.Constant) : r.ConstantWithoutStereoTwins?.GetValueOrDefault(target)).FirstOrDefault(m => m is not null) is { } m ? metric == StudyMetric.Mae ? m.Mae : m.Mse : null;
 }

@@ -39,7 +39,7 @@ public sealed partial record RunConfig
         foreach ((string name, double rate) in EncoderLearningRates)
         {
             Modality modality = Modality.Parse(name);
-            Require(rate > 0 && double.IsFinite(rate), "encoder_learning_rates", $"{name}={rate}", "positive numbers");
+            Require(rate >= 0 && double.IsFinite(rate), "encoder_learning_rates", $"{name}={rate}", "positive numbers, or 0 for one that stays as it is");
             Require(modality.Name == name && modality.IsSequence && StackOrder().Contains(modality) && encoders.GetValueOrDefault(modality) is not { Train: false },
                 "encoder_learning_rates", name, "a modality of the run whose encoder is trained along: a new one, or a pretrained one with ,train");
         }

@@ -219,7 +219,7 @@ public sealed partial record RunConfig
     /// <summary>Whether the adapters are taken into the weights at the end, instead of being saved beside them.</summary>
     public bool LoraMerge { get; init; }
 
-    /// <summary>Learning rate of encoders that are trained along, by modality; the others have <see cref="LearningRate"/>. Schedules change all alike.</summary>
+    /// <summary>Learning rate of encoders that are trained along, by modality; the others have <see cref="LearningRate"/>; with 0 it stays as it is. Schedules change all alike.</summary>
     public Dictionary<string, double> EncoderLearningRates { get; init; } = [];
 
     /// <summary>What is minimised.</summary>

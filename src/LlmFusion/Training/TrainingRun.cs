@@ -147,7 +147,7 @@ public static class TrainingRun
         checkpoint.LoadBest(model.Network, state.Best);
         if (config.LoraMerge) LowRankAdapters.Merge(model.Network.Fusion.Llm);
         if (reason == StopReason.TimeOver) inputs.Remove(Parts.Test); // it is opened once, when the run is done
-        (Comparison metrics, TestErrors? errors, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits.Targets, units, state, output);
+        (Comparison metrics, TestErrors? errors, IReadOnlyList<string> plots) = Evaluate(model, config, device, inputs, splits, units, state, output);
         ModelManifest manifest = model.Save(output, (entries, sha256) => new ModelManifest
         {
             FormatVersion = ModelManifest.FirstFormat,
@@ -197,8 +197,9 @@ public static class TrainingRun
         modalities.Index().ToDictionary(m => m.Item.Name, m => inputs.Values.Sum(s => s.Inputs.Count(i => i.ByModality[m.Index] is null)));
 
     private static (Comparison Metrics, TestErrors? Errors, IReadOnlyList<string> Plots) Evaluate(TrainedModel model, RunConfig config, Device device, IReadOnlyDictionary<string, SplitInputs> inputs,
-        IReadOnlyList<string> targets, IReadOnlyList<string> units, TrainingState state, string output)
+        DataSplits splits, IReadOnlyList<string> units, TrainingState state, string output)
     {
+        IReadOnlyList<string> targets = splits.Targets;
         ConstantPredictor constant = ConstantPredictor.Fit(inputs[Parts.Train].Targets);
         RidgeRegression? ridge = config.RidgeBaseline ? FitRidge(inputs) : null;
         Comparison metrics = Comparison.Empty;
@@ -214,7 +215,7 @@ public static class TrainingRun
             metrics = metrics.With(part, Comparison.Model, targets, units, split.Targets, predicted, config.Seed)
                 .With(part, Comparison.Constant, targets, units, split.Targets, constant.Predict(split.Rows.Count), config.Seed);
             if (ridge is not null) metrics = metrics.With(part, Comparison.Ridge, targets, units, split.Targets, ridge.Predict(Counts(split)), config.Seed);
-            if (part == Parts.Test) errors = TestErrors.Of(targets, split.Rows, predicted);
+            if (part == Parts.Test) errors = TestErrors.Of(targets, splits.Test, split.Rows, predicted);
             bool last = part == (inputs.ContainsKey(Parts.Test) && inputs[Parts.Test].Rows.Count > 0 ? Parts.Test : Parts.Valid);
             if (!last) continue;
             for (int t = 0; t < targets.Count; t++)
