@@ -54,7 +54,7 @@ public static partial class Libtorch
         string folder = LoadedFolder() ?? Shipped;
         // The program's own libtorch may consist of links into several package folders.
         if (!File.Exists(Path.Combine(folder, Cuda)) && (Folder is not null || !File.Exists(Path.Combine(Shipped, Cuda))))
-            return $"the libtorch in {folder} is the build for the CPU; build with -p:Libtorch=cuda, or let {FolderVariable} name the torch/lib of a PyTorch {Expected.Major}.{Expected.Minor} with CUDA"
+            return $"the libtorch in {folder} is the build for the CPU; write cuda into the element Libtorch of Directory.Build.props and start ./llmfusion again, or let {FolderVariable} name the torch/lib of a PyTorch {Expected.Major}.{Expected.Minor} with CUDA"
                 + (DriverIsThere() ? "" : $"; besides, there is no NVIDIA driver here ({Driver} cannot be loaded)");
         if (!DriverIsThere()) return $"there is no NVIDIA driver here: {Driver} cannot be loaded";
         if (!File.Exists("/dev/nvidiactl") && !File.Exists("/dev/dxg")) return "there is a driver, but no device: /dev/nvidiactl is missing (a container must be given the GPU)";

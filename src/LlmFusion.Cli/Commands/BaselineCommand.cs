@@ -10,6 +10,9 @@ namespace LlmFusion.Cli.Commands;
 /// <summary><c>baseline</c>: boosted trees on embeddings, what a fusion model is measured against.</summary>
 internal static class BaselineCommand
 {
+    // The paper's fingerprint is binary (P16).
+    private static readonly RunConfig Standard = new() { Modalities = [Modality.Fingerprint.Name], Fingerprint = new FingerprintOptions { Counts = false } };
+
     public static Command Create()
     {
         Command command = new("baseline", "Grow XGBoost's trees on one modality's embedding, or on the concatenation of several, with searched settings");
@@ -26,7 +29,7 @@ internal static class BaselineCommand
         Option<int> threads = new("--threads") { Description = "Threads, 0 for all", DefaultValueFactory = _ => 0 };
         command.Arguments.Add(file);
         foreach (Option option in new Option[] { output, overwrite, json, trials, searchRows, metric, early, bins, threads }) command.Options.Add(option);
-        RunOptions options = new(command);
+        RunOptions options = new(command, Standard);
         HelpWithExamples.Set(
             command,
             [
@@ -34,10 +37,10 @@ internal static class BaselineCommand
                 "./llmfusion baseline --data qm9 --targets homo,gap --modalities smiles,fingerprint --encoder smiles=llmfusion-smiles --search-rows 20000 --max-bins 64 -o my-nc",
                 "./llmfusion predict --model my-baseline molecules.csv -o predictions.csv",
             ],
-            ["Without --modalities: the fingerprint. Its bits (P16), or with --fingerprint counts its counts. Sequence modalities need a frozen --encoder, whose embeddings the trees read."]);
+            ["Without --modalities: the fingerprint. Sequence modalities need a frozen --encoder, whose embeddings the trees read."]);
         command.SetRun((parse, screen, stop) =>
         {
-            RunConfig run = options.Apply(parse, new RunConfig { Fingerprint = new FingerprintOptions { Counts = false } });
+            RunConfig run = options.Apply(parse, Standard);
             if (parse.GetValue(file) is { } given) run = run with { File = given.ToString() };
             BaselineConfig config = new()
             {

@@ -14,20 +14,24 @@ internal sealed class RunOptions
 
     private readonly List<Func<ParseResult, RunConfig, RunConfig>> _overrides = [];
     private readonly Command _command;
+    private readonly RunConfig _standard;
 
     /// <summary>Gives a command the options of data and inputs, which every run has.</summary>
-    public RunOptions(Command command)
+    /// <param name="command">The command.</param>
+    /// <param name="standard">What holds where nothing is given, for the help; null: a new configuration.</param>
+    public RunOptions(Command command, RunConfig? standard = null)
     {
         _command = command;
+        _standard = standard ?? new RunConfig();
         Add<string>("--data", "Built-in data set: demo, qm9, chebi20 or chebi20-captioned; or several to learn together, as in qm9,chebi20", (c, v) => c with { Data = string.Join('+', v.Split(',', StringSplitOptions.TrimEntries)) });
         Add<bool>("--include-held-out", "With several data sets: train also on molecules that stand in the validation or test split of one of them", (c, v) => c with { ExcludeHeldOut = !v });
         Add<bool>("--templated-train-text", "Give training molecules of ChEBI-20 texts made by template, which are not the data set's captions", (c, v) => c with { TemplatedTrainText = v });
         Add<string>("--train", "Training file of a predefined split", (c, v) => c with { TrainFile = v });
         Add<string>("--valid", "Validation file of a predefined split", (c, v) => c with { ValidFile = v });
         Add<string>("--test", "Test file of a predefined split", (c, v) => c with { TestFile = v });
-        Add<string>("--split", "How FILE is split: random, scaffold, grouped (stereoisomers together) or column", (c, v) => c with { Split = v });
-        AddList("--split-fractions", "Shares of training, validation and test, for instance 0.8,0.1,0.1", (c, v) => c with { SplitFractions = [.. v.Select(double.Parse)] });
-        Add<int>("--split-seed", "Seed of the split", (c, v) => c with { SplitSeed = v });
+        Add<string>("--split", "How FILE is split: random, scaffold, grouped (stereoisomers together) or column", (c, v) => c with { Split = v }, c => c.Split);
+        AddList("--split-fractions", "Shares of training, validation and test, for instance 0.8,0.1,0.1", (c, v) => c with { SplitFractions = [.. v.Select(double.Parse)] }, "0.8,0.1,0.1");
+        Add<int>("--split-seed", "Seed of the split", (c, v) => c with { SplitSeed = v }, c => c.SplitSeed);
         Add<string>("--split-column", "Column that names the split: train, valid or test", (c, v) => c with { SplitColumn = v, Split = "column" });
         Add<string>("--smiles-column", "SMILES column (else the one named smiles)", (c, v) => c with { SmilesColumn = v });
         Add<string>("--id-column", "Column that identifies a row", (c, v) => c with { IdColumn = v });
@@ -36,17 +40,17 @@ internal sealed class RunOptions
         AddList("--units", "Units of targets for display, for instance gap=eV,logs=log(mol/L)", (c, v) => c with { Units = v.Select(u => u.Split('=', 2)).ToDictionary(u => u[0], u => u.Length > 1 ? u[1] : throw new ArgumentException($"--units: got {u[0]}, expected NAME=UNIT")) });
         Add<bool>("--skip-bad-rows", "Leave out rows that cannot be read instead of refusing the file", (c, v) => c with { SkipBadRows = v });
         Add<int>("--train-rows", "Take only so many training rows, a random part that --split-seed decides (else all)", (c, v) => c with { TrainRows = v });
-        AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint, graph", (c, v) => c with { Modalities = [.. v] });
+        AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint, graph", (c, v) => c with { Modalities = [.. v] }, string.Join(",", _standard.StackOrder().Select(m => m.Name)));
         AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
         AddPairs("--encoder", "Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen, or with ,train trained along", "NAME=MODEL", (c, v) => c with { Encoders = v });
         Add<bool>("--no-store", "Neither use nor keep stored embeddings of frozen encoders", (c, v) => c with { Store = !v });
-        Add<string>("--fingerprint", "Morgan fingerprint as counts or bits (the paper: bits)", (c, v) => c with { Fingerprint = c.Fingerprint with { Counts = CountsOf(v) } });
-        Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } });
-        Add<int>("--fingerprint-size", "Length of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Size = v } });
-        Add<string>("--smiles-form", "Spelling that the sequence modalities read: canonical or as-given", (c, v) => c with { SmilesForm = Choice(v, ("canonical", SmilesForm.Canonical), ("as-given", SmilesForm.AsGiven)) });
+        Add<string>("--fingerprint", "Morgan fingerprint as counts or bits (the paper: bits)", (c, v) => c with { Fingerprint = c.Fingerprint with { Counts = CountsOf(v) } }, c => c.Fingerprint.Counts ? "counts" : "bits");
+        Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } }, c => c.Fingerprint.Radius);
+        Add<int>("--fingerprint-size", "Length of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Size = v } }, c => c.Fingerprint.Size);
+        Add<string>("--smiles-form", "Spelling that the sequence modalities read: canonical or as-given", (c, v) => c with { SmilesForm = Choice(v, ("canonical", SmilesForm.Canonical), ("as-given", SmilesForm.AsGiven)) }, _ => "canonical");
         AddForAllOrSome("--target-scaling", "How targets are scaled: standard, none or log; or by target, for instance ic50=log", "standard", Scaling,
             (c, v) => c with { TargetScaling = v }, (c, v) => c with { TargetScalings = v });
-        Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v });
+        Add<int>("--seed", "Seed of weights, data order and dropout", (c, v) => c with { Seed = v }, c => c.Seed);
         Add<bool>("--no-test", "Leave the test split unopened, for tuning", (c, v) => c with { EvaluateTest = !v });
     }
 
@@ -55,21 +59,21 @@ internal sealed class RunOptions
     {
         AddPairs("--data-repeats", "With several data sets: how often the training rows of one are drawn in an epoch (else once), as in chebi20=2", "NAME=TIMES", (c, v) => c with { DataRepeats = v.ToDictionary(r => r.Key, r => WholeNumber("--data-repeats", r.Value)) });
         Add<string>("--weight-column", "Column with a weight of each training and validation row, from 0 on (else all weigh the same)", (c, v) => c with { WeightColumn = v });
-        Add<double>("--calibration-fraction", "Share of the validation split to leave alone, for prediction intervals (models release), for instance 0.5", (c, v) => c with { CalibrationFraction = v });
+        Add<double>("--calibration-fraction", "Share of the validation split to leave alone, for prediction intervals (models release), for instance 0.5", (c, v) => c with { CalibrationFraction = v }, c => c.CalibrationFraction);
         Add<string>("--backbone", "Pretrained language model that fuses, for instance gpt2 or gpt2-large: a preset, a repository id or a folder (else a new one of --size)", (c, v) => c with { Backbone = v });
         Add<string>("--init", "Trained model to begin from, a folder or llmfusion-mini: its architecture and weights; or the weights of named encoders and backbone: pretrained, or random (their architecture alone, offline)",
             (c, v) => v switch { "pretrained" => c with { Init = InitKind.Pretrained }, "random" => c with { Init = InitKind.Random }, _ => c with { InitModel = v } });
         Add<bool>("--freeze-encoders", "With --init of a model: leave its encoders of smiles, selfies and text as they are; their embeddings are computed once", (c, v) => c with { FreezeEncoders = v });
-        Add<string>("--fusion", "What fuses: language-model (--backbone, else a new GPT-2 of --size), llama or granite (new, of the same size), or to compare with, an MLP with as many weights on the modality tokens' mean or concatenation: mean-mlp, concat-mlp", (c, v) => c with { Fusion = Choice(v, ("language-model", FusionKind.LanguageModel), ("mean-mlp", FusionKind.MeanMlp), ("llama", FusionKind.Llama), ("granite", FusionKind.Granite), ("concat-mlp", FusionKind.ConcatMlp)) });
+        Add<string>("--fusion", "What fuses: language-model (--backbone, else a new GPT-2 of --size), llama or granite (new, of the same size), or to compare with, an MLP with as many weights on the modality tokens' mean or concatenation: mean-mlp, concat-mlp", (c, v) => c with { Fusion = Choice(v, ("language-model", FusionKind.LanguageModel), ("mean-mlp", FusionKind.MeanMlp), ("llama", FusionKind.Llama), ("granite", FusionKind.Granite), ("concat-mlp", FusionKind.ConcatMlp)) }, _ => "language-model");
         AddList("--atom-contributions", "Targets predicted as the sum of what the graph's atoms contribute: those that grow with the molecule, as in logp", (c, v) => c with { AtomContributions = [.. v] });
-        Add<string>("--graph-tokens", "What the language model reads of the graph: pooled (one token) or atoms (one for each atom)", (c, v) => c with { GraphTokens = Choice(v, ("pooled", GraphTokens.Pooled), ("atoms", GraphTokens.Atoms)) });
+        Add<string>("--graph-tokens", "What the language model reads of the graph: pooled (one token) or atoms (one for each atom)", (c, v) => c with { GraphTokens = Choice(v, ("pooled", GraphTokens.Pooled), ("atoms", GraphTokens.Atoms)) }, _ => "pooled");
         Add<int>("--graph-width", "Width of the graph encoder (else half that of --size)", (c, v) => c with { GraphWidth = v });
         Add<int>("--graph-layers", "Layers of the graph encoder (else as --size has them)", (c, v) => c with { GraphLayers = v });
-        Add<string>("--size", "Size of encoders and backbone: tiny, mini, small or base (the paper's)", (c, v) => c with { Size = v });
-        Add<string>("--positions", "Positional encodings: modality+llm, modality, llm or none", (c, v) => c with { Positions = Choice(v, ("modality+llm", PositionMode.ModalityAndLlm), ("modality", PositionMode.Modality), ("llm", PositionMode.Llm), ("none", PositionMode.None)) });
-        Add<string>("--modality-encoding", "Modality encodings: learned or sinusoidal", (c, v) => c with { ModalityEncoding = Choice(v, ("learned", ModalityEncoding.Learned), ("sinusoidal", ModalityEncoding.Sinusoidal)) });
-        Add<int>("--max-tokens", "Longest token sequence", (c, v) => c with { MaximumTokens = v });
-        Add<double>("--dropout", "Dropout probability", (c, v) => c with { Dropout = v });
+        Add<string>("--size", "Size of encoders and backbone: tiny, mini, small or base (the paper's)", (c, v) => c with { Size = v }, c => c.Size);
+        Add<string>("--positions", "Positional encodings: modality+llm, modality, llm or none", (c, v) => c with { Positions = Choice(v, ("modality+llm", PositionMode.ModalityAndLlm), ("modality", PositionMode.Modality), ("llm", PositionMode.Llm), ("none", PositionMode.None)) }, _ => "modality+llm");
+        Add<string>("--modality-encoding", "Modality encodings: learned or sinusoidal", (c, v) => c with { ModalityEncoding = Choice(v, ("learned", ModalityEncoding.Learned), ("sinusoidal", ModalityEncoding.Sinusoidal)) }, _ => "learned");
+        Add<int>("--max-tokens", "Longest token sequence", (c, v) => c with { MaximumTokens = v }, c => c.MaximumTokens);
+        Add<double>("--dropout", "Dropout probability", (c, v) => c with { Dropout = v }, c => c.Dropout);
         AddForAllOrSome("--modality-dropout", "Probability with which each modality of a training molecule is left out (one always stays), so that the model answers from any subset; or by modality, for instance 0.2,text=0.9", "0",
             text => Number("--modality-dropout", text), (c, v) => c with { ModalityDropout = v }, (c, v) => c with { ModalityDropouts = v });
         Add<double>("--single-modality", "Probability with which a training molecule keeps one modality alone", (c, v) => c with { SingleModality = v }, c => c.SingleModality);
@@ -101,11 +105,11 @@ internal sealed class RunOptions
         Add<int>("--early-stopping", "Epochs without improvement before training stops", (c, v) => c with { EarlyStopping = v }, c => c.EarlyStopping);
         Add<double>("--clip-norm", "Largest gradient norm, 0 for no limit", (c, v) => c with { ClipNorm = v }, c => c.ClipNorm);
         Add<double>("--ema-decay", "Decay of a running average of the weights, which is then validated and saved, for instance 0.999; 0 for none", (c, v) => c with { EmaDecay = v }, c => c.EmaDecay);
-        Add<double>("--minutes", "Stop after so many minutes with a checkpoint, to go on with --resume; 0 for no limit", (c, v) => c with { Minutes = v });
-        Add<double>("--checkpoint-minutes", "Minutes between checkpoints within an epoch, 0 for one after every step", (c, v) => c with { CheckpointMinutes = v });
+        Add<double>("--minutes", "Stop after so many minutes with a checkpoint, to go on with --resume; 0 for no limit", (c, v) => c with { Minutes = v }, c => c.Minutes);
+        Add<double>("--checkpoint-minutes", "Minutes between checkpoints within an epoch, 0 for one after every step", (c, v) => c with { CheckpointMinutes = v }, c => c.CheckpointMinutes);
         Add<bool>("--checkpoint-activations", "Compute the language model's activations again in the backward pass instead of keeping them: less memory, more work", (c, v) => c with { CheckpointActivations = v });
         Add<bool>("--keep-checkpoints", "Keep the checkpoints of a finished run, to resume it with more --epochs", (c, v) => c with { KeepCheckpoints = v });
-        Add<string>("--device", "auto, cpu or cuda", (c, v) => c with { Device = v });
+        Add<string>("--device", "auto, cpu or cuda", (c, v) => c with { Device = v }, c => c.Device);
         Add<bool>("--bf16", "Multiply in bfloat16 while training: 1.3 (graph) to 1.8 times (sequences) as fast on processors with AVX512-BF16; also on CUDA devices; weights stay float32", (c, v) => c with { Bf16 = v });
         Add<bool>("--ridge", "Fit ridge regression on count fingerprints beside, as a baseline", (c, v) => c with { RidgeBaseline = v });
     }
@@ -115,7 +119,7 @@ internal sealed class RunOptions
 
     private void Add<T>(string name, string description, Func<RunConfig, T, RunConfig> apply, Func<RunConfig, object>? byDefault = null)
     {
-        Option<T> option = new(name) { Description = description + (byDefault is null ? "" : string.Create(CultureInfo.InvariantCulture, $" [default: {byDefault(new RunConfig())}]")) };
+        Option<T> option = new(name) { Description = description + (byDefault is null ? "" : string.Create(CultureInfo.InvariantCulture, $" [default: {byDefault(_standard)}]")) };
         _command.Options.Add(option);
         _overrides.Add((result, config) => result.GetResult(option) is { Implicit: false } ? apply(config, result.GetValue(option)!) : config);
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using LlmFusion.Baselines;
 using LlmFusion.Boosting;
+using LlmFusion.Chemistry;
 using LlmFusion.DataSets;
 using LlmFusion.Fusion;
 using LlmFusion.Modalities;
@@ -247,7 +248,7 @@ public static class PaperTables
     private static IReadOnlyList<string> Departures(StudyScale scale, bool isOneRow = false) =>
     [
         scale.Backbone is null
-            ? $"Encoders: `{string.Join("`, `", scale.Encoders.Values)}` of 256 dimensions, in the place of ChemBERTa, SELF-BART and GPT-2 (P15), frozen like them. They were pretrained by this program on QM9's and ChEBI-20's training molecules and texts; those of SMILES and SELFIES also learned 46 RDKit descriptors, among which are neither LogP and QED nor what these are made of, but relatives of them (surfaces, charges, counts of atoms and rings)."
+            ? $"Encoders: `{string.Join("`, `", scale.Encoders.Values)}` of 256 dimensions, in the place of ChemBERTa, SELF-BART and GPT-2 (P15), frozen like them. They were pretrained by this program on QM9's and ChEBI-20's training molecules and texts; those of SMILES and SELFIES also learned {StructureDescriptors.Names.Count} RDKit descriptors, among which are neither LogP and QED nor what these are made of, but relatives of them (surfaces, charges, counts of atoms and rings)."
             : "Encoders: those that the paper names (P15), frozen.",
         scale.Backbone is null
             ? "Language model: a new GPT-2 of random weights (P14 has the pretrained GPT-2 Small). There is no projection where the widths are equal (P6)."

@@ -20,6 +20,17 @@ public sealed class ReproduceCommandTests : IDisposable
         Assert.False(Directory.Exists(cli["study"]));
     }
 
+    [Fact]
+    public async Task Cells_of_both_precisions_are_not_mixed()
+    {
+        // The repository's were run with --bf16.
+        string folder = Path.Combine(ReadmeTests.Root(), "docs/results/fusion");
+        Assert.Equal(ExitCode.WrongUse, await cli.Run("reproduce", "fusion", "--only", "gr.qm9.seed0", "--dry-run", "-o", folder));
+        Assert.Contains("gr.qm9.seed0 was run with --bf16", cli.Error);
+        Assert.Equal(ExitCode.Done, await cli.Run("reproduce", "fusion", "--only", "gr.qm9.seed0", "--dry-run", "--bf16", "-o", folder));
+        Assert.Contains("0 of 1 cells are left", cli.Output);
+    }
+
     [Theory]
     [InlineData("--control", "reproduce", "pretraining", "-o", "out")]
     [InlineData("at least 1", "reproduce", "fusion", "--seeds", "0", "-o", "out")]

@@ -1,6 +1,8 @@
+using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
 using LlmFusion.Experiments;
 using LlmFusion.Tests.DataSets;
+using LlmFusion.Tests.Setup;
 using LlmFusion.Training;
 using Xunit;
 
@@ -21,6 +23,26 @@ public sealed class StudyTests : IDisposable
         Assert.All(keys, k => Assert.Equal(k.Task is not CellTask.Fusion, k.Same));
         Assert.Contains(keys, k => k.Same);
         Assert.EndsWith("--bf16", other.Arguments, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void How_long_networks_are_trained_is_nothing_to_trees()
+    {
+        StudyScale longer = StudyScale.Mini with { Qm9 = new(99, 99, 99), Chebi20 = new(99, 99, 99), Captioned = new(99, 99, 99) };
+        foreach (Func<StudyScale, Study> table in new[] { PaperTables.Table1, PaperTables.Table2 })
+            Assert.All(table(StudyScale.Mini).Cells(1).Zip(table(longer).Cells(1)), c => Assert.Equal(c.First.Task is not CellTask.Fusion, c.First.Key() == c.Second.Key()));
+    }
+
+    /// <summary>A change that runs them all again would do so for everyone who goes on with them.</summary>
+    [Fact]
+    public void Results_of_the_repository_are_those_of_todays_cells()
+    {
+        foreach (Study study in new[] { FusionStudy.Create().InBFloat16(), PaperTables.Table3(StudyScale.Mini) })
+        {
+            string folder = Repository.PathOf("docs", "results", study.Name);
+            StudyRun run = new(study, folder, seeds: 3);
+            Assert.Equal(Directory.GetFiles(Path.Combine(folder, "cells")).Select(f => Path.GetFileNameWithoutExtension(f)).Order(), run.Cells.Where(c => run.ResultOf(c) is not null).Select(c => c.Name).Order());
+        }
     }
 
     [Fact]
@@ -197,6 +219,12 @@ public sealed class StudyTests : IDisposable
         Assert.Equal(verdicts[0].Interval.Low, -verdicts[1].Interval.High, 1e-12);
         Assert.Equal(results[0].Metrics.Find("test", "logp", "ridge")!.Mae - results[1].Metrics.Find("test", "logp", "ridge")!.Mae, verdicts[0].Difference, 1e-9);
         Assert.Equal((0.0, 0.0, "open"), (verdicts[2].Difference, verdicts[2].Interval.High, verdicts[2].Holds));
+        // What one of the two cannot read is left out of the comparison.
+        DataRow[] test = [.. RunData.Open(run.Cells[0].Task.Run).Test];
+        CellResult fewer = results[1] with { TestErrors = TestErrors.Of(["logp"], test, test[1..], [.. test[1..].Select(row => new[] { row.Sample!.Targets[0] + 1 })]) };
+        Assert.Equal(double.NaN, fewer.TestErrors.Of("logp")![0]);
+        Assert.All(fewer.TestErrors.Of("logp")!.Skip(1), e => Assert.Equal(1, e, 1e-2));
+        Assert.True(double.IsFinite(StudyVerdict.Of(study, run.Cells.Zip([results[0], fewer]).ToLookup(c => (c.First.Row, c.First.Panel), c => c.Second))[0].Interval.High));
         // Pairing makes it narrower than the two intervals would.
         StudyVerdict unpaired = StudyVerdict.Of(study, run.Cells.Zip(results).ToLookup(c => (c.First.Row, c.First.Panel), c => c.Second with { TestErrors = null }))[0];
         Assert.True(verdicts[0].Interval.High - verdicts[0].Interval.Low < unpaired.Interval.High - unpaired.Interval.Low);
