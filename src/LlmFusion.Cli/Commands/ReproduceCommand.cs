@@ -41,11 +41,10 @@ internal static class ReproduceCommand
                 _ => PretrainingStudy.Create(parse.GetValue(control) ?? throw new UsageException("pretraining needs its control: --control FOLDER, from ./llmfusion pretrain smiles --objective mlm")),
             };
             string folder = parse.GetValue(output)!;
-            StudyRun float32 = Of(study), bfloat16 = Of(study.InBFloat16());
-            (StudyRun run, StudyRun other) = parse.GetValue(bf16) ? (bfloat16, float32) : (float32, bfloat16);
-            study = run.Study;
-            if (run.Cells.Zip(other.Cells).FirstOrDefault(c => run.ResultOf(c.First) is null && other.ResultOf(c.Second) is not null) is { First: { } earlier })
-                throw new UsageException($"{folder}: {earlier.Name} was run {(parse.GetValue(bf16) ? "without" : "with")} --bf16; give the command {(parse.GetValue(bf16) ? "without" : "with")} that option, or another folder with -o");
+            Study bfloat16 = study.InBFloat16();
+            (study, Study other) = parse.GetValue(bf16) ? (bfloat16, study) : (study, bfloat16);
+            StudyRun run = new(study, folder, parse.GetValue(seeds), OptionValues.List(parse.GetValue(only)));
+            RefuseOthers(folder, parse.GetValue(bf16), new StudyRun(study, folder, parse.GetValue(seeds)), new StudyRun(other, folder, parse.GetValue(seeds)));
             if (parse.GetValue(dryRun))
             {
                 Plan(run, screen);
@@ -53,7 +52,6 @@ internal static class ReproduceCommand
             }
 
             if (parse.GetValue(jobs) < 1) throw new UsageException($"--jobs: got {parse.GetValue(jobs)}, expected at least 1");
-            StudyRun Of(Study of) => new(of, folder, parse.GetValue(seeds), OptionValues.List(parse.GetValue(only)));
             using TrainingView view = new(screen);
             void Report()
             {
@@ -75,6 +73,15 @@ internal static class ReproduceCommand
             .. parse.GetValue(bf16) ? ["--bf16"] : Array.Empty<string>(),
             .. parse.GetValue(control) is { } encoder ? ["--control", encoder] : Array.Empty<string>(),
         ]);
+    }
+
+    /// <summary>Cells of both precisions have files of the same names, and must not stand in one table.</summary>
+    private static void RefuseOthers(string folder, bool bf16, StudyRun run, StudyRun other)
+    {
+        string[] others = [.. run.Cells.Zip(other.Cells).Where(c => run.ResultOf(c.First) is null && other.ResultOf(c.Second) is not null).Select(c => c.First.Name)];
+        if (others.Length == 0) return;
+        throw new UsageException($"{folder}: {string.Join(", ", others.Take(5))}{(others.Length > 5 ? $" and {others.Length - 5} more" : "")} in cells/ were run {(bf16 ? "without" : "with")} --bf16; "
+            + $"give the command {(bf16 ? "without" : "with")} that option, another folder with -o, or remove these files");
     }
 
     private static void Show(StudyEvent happened, TrainingView view, Screen screen, Action report)

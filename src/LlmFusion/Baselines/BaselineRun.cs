@@ -75,8 +75,8 @@ public static class BaselineRun
         {
             Trial best = Search(config, t, target, log, inputs, model.Inputs, scaler, observe, cancellation);
             using FeatureMatrix train = Rows(inputs[Parts.Train], t, target, model.Inputs, scaler), valid = Rows(inputs[Parts.Valid], t, target, model.Inputs, scaler);
-            // On more rows more trees may be worth it: early stopping decides, up to the most that a trial may have.
-            BoosterSettings final = config.SearchRows < inputs[Parts.Train].Rows.Count ? best.Settings with { Estimators = Math.Max(best.Settings.Estimators, config.Search.Estimators.High) } : best.Settings;
+            // On more rows more trees may be worth it: early stopping decides.
+            BoosterSettings final = config.SearchRows < inputs[Parts.Train].Rows.Count ? best.Settings with { Estimators = Math.Max(best.Settings.Estimators, config.FinalEstimators) } : best.Settings;
             using Booster grown = Booster.Train(final, train, valid, cancellation: cancellation);
             boosters.Add(Booster.Load(grown.Save())); // as one that was loaded it holds no more the histograms of growing, which can be gigabytes
             chosen.Add(best);

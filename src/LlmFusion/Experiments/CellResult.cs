@@ -40,6 +40,9 @@ public sealed record CellResult
     /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null where the data has no such twins.</summary>
     public EvaluationReport? WithoutStereoTwins { get; init; }
 
+    /// <summary>Which molecules of the test split these are: a bit for each, in base64; null where the data has no such twins, and in results of earlier versions.</summary>
+    public string? TestWithoutTwins { get; init; }
+
     /// <summary>What the training mean errs on these, by target; null where the data has no such twins, and in results of earlier versions.</summary>
     public IReadOnlyDictionary<string, TargetMetrics>? ConstantWithoutStereoTwins { get; init; }
 
@@ -49,7 +52,7 @@ public sealed record CellResult
     /// <summary>The search for the settings of boosted trees, trial by trial; empty for what was not searched.</summary>
     public IReadOnlyList<Trial> Trials { get; init; } = [];
 
-    /// <summary>The trial that was chosen for each target, and of how many trees it then had how many are used; empty for what has no trees.</summary>
+    /// <summary>The trial that was chosen for each target, and how many of its trees predict; empty for what has no trees.</summary>
     public IReadOnlyList<ChosenTrees> Trees { get; init; } = [];
 
     /// <summary>The learning curve.</summary>

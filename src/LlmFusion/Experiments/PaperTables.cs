@@ -29,7 +29,7 @@ public static class PaperTables
             The paper's first table on QM9's predefined split, {Scaled(scale)} One fusion model predicts the three targets at once, except in the rows that name one target; trees are grown for
             each target. {Trees(scale)}
             """,
-        Departures = [.. Departures(scale), Qm9Twins],
+        Departures = [.. Departures(scale), .. scale == StudyScale.Smoke ? Array.Empty<string>() : [Qm9Twins]],
         Panels = [scale == StudyScale.Smoke ? Demo : new("qm9", "QM9", Frontier, StudyMetric.Mae, c => scale.Qm9.Of(c) with { Data = "qm9", Loss = LossKind.Mae }) { IsPapers = true }],
         Rows = Finished(scale,
         [
@@ -253,8 +253,8 @@ public static class PaperTables
         scale.Backbone is null
             ? "Language model: a new GPT-2 of random weights (P14 has the pretrained GPT-2 Small). There is no projection where the widths are equal (P6)."
             : $"Language model: {scale.Backbone}, all of it trained (P14).",
-        "Sequences are cut at 256 tokens.",
-        $"Training, in epochs: {(isOneRow ? "" : $"QM9 {scale.Qm9}, ChEBI-20 {scale.Chebi20}, ")}captioned {scale.Captioned}. One-cycle in the place of ReduceLROnPlateau (P19), a running average of the weights; the loss is the error that the table shows. {scale.Tuning}{(isOneRow ? "" : $" The trees have {scale.Trials} settings for each row and target.")}",
+        scale.Backbone is null ? "Sequences are cut at 256 tokens." : "Sequences are cut where their models end, SELFIES at 128 tokens.",
+        $"Training, in epochs: {(isOneRow ? "" : $"QM9 {scale.Qm9}, ChEBI-20 {scale.Chebi20}, ")}captioned {(isOneRow ? scale.Captioned.Frozen.ToString(CultureInfo.InvariantCulture) : scale.Captioned)}. One-cycle in the place of ReduceLROnPlateau (P19), a running average of the weights; the loss is the error that the table shows. {scale.Tuning}{(isOneRow ? "" : $" The trees have {scale.Trials} settings for each row and target.")}",
         "Fingerprint: radius 2, 2,048 bits (the paper gives neither), binary as in P16" + (isOneRow ? "." : ", except where a row says *counts*."),
         .. isOneRow ? Array.Empty<string>() :
         [
@@ -266,10 +266,10 @@ public static class PaperTables
     ];
 
     private static string Ranges(RandomSearch search) => string.Create(CultureInfo.InvariantCulture,
-        $"learning rate {Of(search.LearningRate)}, depth {Of(search.MaxDepth)}, trees {Of(search.Estimators)}, share of rows {Of(search.Subsample)} and of features {Of(search.ColsampleByTree)}, gamma 0 or {Of(search.Gamma)}, least weight of a leaf {Of(search.MinChildWeight)}; 64 bins for a feature; growing stops 25 trees after the best.");
+        $"learning rate {Of(search.LearningRate)}, depth {Of(search.MaxDepth)}, trees {Of(search.Estimators)}, share of rows {Of(search.Subsample)} and of features {Of(search.ColsampleByTree)}, gamma 0 or {Of(search.Gamma)}, least weight of a leaf {Of(search.MinChildWeight)}; 64 bins for a feature; growing stops 25 trees after the best, and on all training rows at 800.");
 
     private static string Of<T>(SearchRange<T> range) => string.Create(CultureInfo.InvariantCulture, $"{range.Low} to {range.High}");
 
     private static string Trees(StudyScale scale) =>
-        $"XGBoost: {scale.Trials} random settings for each target{(scale.SearchRows is { } rows ? $" on at most {rows:N0} training rows" : "")}, chosen on validation by the error that the table shows, the best grown on all training rows. Where that error is the absolute one, every second setting minimises a pseudo-Huber error that comes near it, and the others squares. Fusion: one setting for all rows.";
+        $"XGBoost: {scale.Trials} random settings for each target{(scale.SearchRows is { } rows ? $" on at most {rows:N0} training rows" : "")}, chosen on validation by the error that the table shows, the best grown on all training rows. Where that error is the absolute one, every second setting minimises a pseudo-Huber error (slope: half a deviation), and the others squares; XGBoost 1.7 does not scale the leaves of the absolute error by the learning rate. Fusion: one setting for all rows.";
 }

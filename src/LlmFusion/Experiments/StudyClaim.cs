@@ -1,4 +1,4 @@
-using LlmFusion.DataSets;
+using System.Collections;
 using LlmFusion.Evaluation;
 
 namespace LlmFusion.Experiments;
@@ -20,6 +20,9 @@ public sealed record StudyClaim(string Says, string Row, string Than);
 /// <param name="OfOther">The difference as a share of the other's error.</param>
 public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than, StudyPanel Panel, string Target, double Difference, Interval Interval, double OfOther)
 {
+    /// <summary>The same on the test molecules that do not stand in training if stereochemistry is ignored; null where the data has no such twins.</summary>
+    public StudyVerdict? WithoutStereoTwins { get; init; }
+
     /// <summary>Yes or no where the interval lies on one side of zero.</summary>
     /// <returns><c>yes</c>, <c>no</c> or <c>open</c>.</returns>
     public string Holds => Interval.High < 0 ? "yes" : Interval.Low > 0 ? "no" : "open";
@@ -30,45 +33,51 @@ public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than,
     /// d_i       = mean over the seeds of the row's error of molecule i - the same of the other's
     /// interval  = mean(d) +- 1.96 sqrt(var(d) / n + s² / k + s'² / k')      s, s': deviations of the rows' errors over their k, k' seeds
     /// </code>
-    /// Where two rows were not measured on the same molecules, their own intervals take the place of var(d) / n, which are wider.
+    /// Where two rows were not measured on the same molecules, their own intervals take the place of var(d) / n, which are wider. A row with one seed has the
+    /// spread of those with several (<see cref="SeedSpread"/>).
     /// </summary>
-    public static IReadOnlyList<StudyVerdict> Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results) =>
-    [
-        .. from claim in study.Claims
-           let row = study.Rows.First(r => r.Name == claim.Row)
-           let than = study.Rows.First(r => r.Name == claim.Than)
-           from panel in study.Panels
-           let own = results[(row, panel)].ToArray()
-           let others = results[(than, panel)].ToArray()
-           where own.Length > 0 && others.Length > 0
-           from target in panel.Targets
-           let verdict = Of(claim, row, than, panel, target, own, others)
-           where verdict is not null
-           select verdict,
-    ];
-
-    private static StudyVerdict? Of(StudyClaim claim, StudyRow row, StudyRow than, StudyPanel panel, string target, CellResult[] own, CellResult[] others)
+    public static IReadOnlyList<StudyVerdict> Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results)
     {
-        StudyValue? ours = ValueOf(own), theirs = ValueOf(others);
+        SeedSpread whole = new(study, results, OnTest.Whole), alone = new(study, results, OnTest.WithoutStereoTwins);
+        return
+        [
+            .. from claim in study.Claims
+               let row = study.Rows.First(r => r.Name == claim.Row)
+               let than = study.Rows.First(r => r.Name == claim.Than)
+               from panel in study.Panels
+               let own = results[(row, panel)].ToArray()
+               let others = results[(than, panel)].ToArray()
+               where own.Length > 0 && others.Length > 0
+               from target in panel.Targets
+               let verdict = Of(claim, row, than, panel, target, own, others, whole)
+               where verdict is not null
+               select verdict with { WithoutStereoTwins = Of(claim, row, than, panel, target, own, others, alone) },
+        ];
+    }
+
+    private static StudyVerdict? Of(StudyClaim claim, StudyRow row, StudyRow than, StudyPanel panel, string target, CellResult[] own, CellResult[] others, SeedSpread spread)
+    {
+        StudyValue? ours = spread.ValueOf(row, panel, target), theirs = spread.ValueOf(than, panel, target);
         if (ours is null || theirs is null) return null;
-        (double Mean, double Variance)? paired = OfMolecules(own, others, target, panel.Metric);
+        (double Mean, double Variance)? paired = OfMolecules(own, others, target, panel.Metric, spread.On);
         // Errors of single molecules are rounded: where both rows read all, the means are better known than the mean of the differences.
         double difference = paired is { } p && ours.Molecules != theirs.Molecules ? p.Mean : ours.Mean - theirs.Mean;
-        double variance = paired is { } same ? same.Variance + ours.VarianceOfSeeds + theirs.VarianceOfSeeds : Square(ours.Interval) + Square(theirs.Interval);
+        double ofSeeds = row == than ? 0 : ours.VarianceOfSeeds + theirs.VarianceOfSeeds;
+        double variance = paired is { } same ? same.Variance + ofSeeds : Square(ours.Interval) + Square(theirs.Interval);
         double half = StudyValue.Normal95 * Math.Sqrt(variance);
         return new StudyVerdict(claim, row, than, panel, target, difference, new Interval(difference - half, difference + half), difference / theirs.Mean);
-
-        StudyValue? ValueOf(CellResult[] cells) => StudyValue.Of([.. cells.Select(c => c.Metrics.Find(Parts.Test, target, c.Predictor)).OfType<TargetMetrics>()], panel.Metric);
 
         static double Square(Interval interval) => Math.Pow((interval.High - interval.Low) / (2 * StudyValue.Normal95), 2);
     }
 
     /// <summary>mean(d) and var(d) / n over the molecules that both can read; null where the test splits are not the same, or the errors of each were not kept.</summary>
-    private static (double Mean, double Variance)? OfMolecules(CellResult[] own, CellResult[] others, string target, StudyMetric metric)
+    private static (double Mean, double Variance)? OfMolecules(CellResult[] own, CellResult[] others, string target, StudyMetric metric, OnTest on)
     {
+        BitArray? alone = on == OnTest.WithoutStereoTwins && own[0].TestWithoutTwins is { } bits ? new BitArray(Convert.FromBase64String(bits)) : null;
+        if (on == OnTest.WithoutStereoTwins && alone is null) return null;
         if (own.Concat(others).Select(c => c.TestErrors?.RowsSha256).Distinct().ToArray() is not [{ }]) return null;
         // NaN: no value is known, or one of the two cannot read the molecule. An error too large for 16 bits cannot be paired, and none may be left out of a mean.
-        double[] differences = [.. MeanErrors(own).Zip(MeanErrors(others)).Where(e => !double.IsNaN(e.First) && !double.IsNaN(e.Second)).Select(e => e.First - e.Second)];
+        double[] differences = [.. MeanErrors(own).Zip(MeanErrors(others)).Where((e, i) => alone?[i] != false && !double.IsNaN(e.First) && !double.IsNaN(e.Second)).Select(e => e.First - e.Second)];
         if (differences.Length < 2 || !differences.All(double.IsFinite)) return null;
         double mean = differences.Average();
         return (mean, differences.Sum(d => (d - mean) * (d - mean)) / (differences.Length - 1) / differences.Length);

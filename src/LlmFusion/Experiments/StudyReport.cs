@@ -37,12 +37,16 @@ public static class StudyReport
         AtomicFile.Write(Path.Combine(output, HtmlFileName), Html(study, table, alone, verdicts, findings, figures, notes, output));
     }
 
-    private const string VerdictsTitle = "What is claimed, and whether it holds", VerdictsNote = "The first row's error on the test split less the second's, molecule by molecule where both were measured on the same, with 95 % intervals over molecules and, where there are several, seeds. It holds where the interval lies below zero. With one seed a small difference may be the seed's.";
+    private const string VerdictsTitle = "What is claimed, and whether it holds";
 
-    private static readonly string[] VerdictHeadings = ["target", "difference", "95 % interval", "holds"];
+    private static string VerdictsNote(bool severalSeeds) => "The first row's error on the test split less the second's, molecule by molecule where both were measured on the same, with 95 % intervals over molecules"
+        + (severalSeeds ? " and seeds; a row with one seed has the spread of those of its kind with several." : "; there is one seed, and a small difference may be its alone.") + " It holds where the interval lies below zero.";
 
-    private static string[] Fields(Study study, StudyVerdict v) => [$"{v.Row.Title} against {(v.Than.Group == v.Row.Group ? "" : $"{v.Than.Group}: ")}{v.Than.Title}", $"{(study.Panels.Count > 1 ? $"{v.Panel.Title}: " : "")}{v.Target}",
-        string.Create(CultureInfo.InvariantCulture, $"{Number(v.Difference)} ({v.OfOther:+0.0 %;-0.0 %})"), $"{Number(v.Interval.Low)} to {Number(v.Interval.High)}", v.Holds];
+    private static string[] VerdictHeadings(IReadOnlyList<StudyVerdict> verdicts) => ["target", "difference", "95 % interval", "holds", .. verdicts.Any(v => v.WithoutStereoTwins is not null) ? ["without stereo twins"] : Array.Empty<string>()];
+
+    private static string[] Fields(Study study, IReadOnlyList<StudyVerdict> verdicts, StudyVerdict v) => [$"{v.Row.Title} against {(v.Than.Group == v.Row.Group ? "" : $"{v.Than.Group}: ")}{v.Than.Title}", $"{(study.Panels.Count > 1 ? $"{v.Panel.Title}: " : "")}{v.Target}",
+        string.Create(CultureInfo.InvariantCulture, $"{Number(v.Difference)} ({v.OfOther:+0.0 %;-0.0 %})"), $"{Number(v.Interval.Low)} to {Number(v.Interval.High)}", v.Holds,
+        .. verdicts.Any(o => o.WithoutStereoTwins is not null) ? [v.WithoutStereoTwins?.Holds ?? ""] : Array.Empty<string>()];
 
     private const string FindingsTitle = "What it says";
 
@@ -64,11 +68,11 @@ public static class StudyReport
 
         if (verdicts.Count > 0)
         {
-            text.Append($"## {VerdictsTitle}\n\n{VerdictsNote}\n\n| |").AppendJoin("", VerdictHeadings.Select(h => $" {h} |")).Append("\n|---|---|---:|---:|---|\n");
+            text.Append($"## {VerdictsTitle}\n\n{VerdictsNote(table.HasSeveralSeeds)}\n\n| |").AppendJoin("", VerdictHeadings(verdicts).Select(h => $" {h} |")).Append("\n|---|---|---:|---:|---|").Append(VerdictHeadings(verdicts).Length > 4 ? "---|\n" : "\n");
             foreach (IGrouping<string, StudyVerdict> claim in verdicts.GroupBy(v => v.Claim.Says))
             {
-                text.Append($"| *{claim.Key}* | | | | |\n");
-                foreach (StudyVerdict verdict in claim) text.Append("| ").AppendJoin(" | ", Fields(study, verdict)).Append(" |\n");
+                text.Append($"| *{claim.Key}* |").AppendJoin("", VerdictHeadings(verdicts).Select(_ => " |")).Append('\n');
+                foreach (StudyVerdict verdict in claim) text.Append("| ").AppendJoin(" | ", Fields(study, verdicts, verdict)).Append(" |\n");
             }
 
             text.Append('\n');
@@ -109,11 +113,11 @@ public static class StudyReport
         if (alone is not null) Table(alone, AloneTitle);
         if (verdicts.Count > 0)
         {
-            html.Append($"<section><h2>{VerdictsTitle}</h2>\n<p>{HtmlPage.Text(VerdictsNote)}</p>\n<div class=\"scroll\"><table><thead><tr><th></th>").AppendJoin("", VerdictHeadings.Select(h => $"<th>{h}</th>")).Append("</tr></thead>\n<tbody>\n");
+            html.Append($"<section><h2>{VerdictsTitle}</h2>\n<p>{HtmlPage.Text(VerdictsNote(table.HasSeveralSeeds))}</p>\n<div class=\"scroll\"><table><thead><tr><th></th>").AppendJoin("", VerdictHeadings(verdicts).Select(h => $"<th>{h}</th>")).Append("</tr></thead>\n<tbody>\n");
             foreach (IGrouping<string, StudyVerdict> claim in verdicts.GroupBy(v => v.Claim.Says))
             {
-                html.Append($"<tr class=\"first\"><td colspan=\"5\"><i>{HtmlPage.Text(claim.Key)}</i></td></tr>\n");
-                foreach (StudyVerdict verdict in claim) html.Append("<tr>").AppendJoin("", Fields(study, verdict).Select(f => $"<td>{HtmlPage.Text(f)}</td>")).Append("</tr>\n");
+                html.Append($"<tr class=\"first\"><td colspan=\"{VerdictHeadings(verdicts).Length + 1}\"><i>{HtmlPage.Text(claim.Key)}</i></td></tr>\n");
+                foreach (StudyVerdict verdict in claim) html.Append("<tr>").AppendJoin("", Fields(study, verdicts, verdict).Select(f => $"<td>{HtmlPage.Text(f)}</td>")).Append("</tr>\n");
             }
 
             html.Append("</tbody></table></div></section>\n");
@@ -188,7 +192,7 @@ public static class StudyReport
     {
         int[] drawn = [.. results.Select(r => r.Seed).Distinct().Order()];
         string means = drawn.Length == 1 ? $"One seed ({drawn[0]})" : $"Means over the seeds {string.Join(", ", drawn)}";
-        string intervals = drawn.Length == 1 ? "by bootstrap over the test molecules alone; another seed may differ by more" : "mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds";
+        string intervals = drawn.Length == 1 ? "by bootstrap over the test molecules alone; another seed may differ by more" : "mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds (a row with one seed has the spread of those of its kind with several)";
         yield return $"{means} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, {intervals}. Bold: a row whose interval lies below those of all others.";
         yield return string.Create(CultureInfo.InvariantCulture, $"{results.Length} runs, {results.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", results.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} thread{(e.Threads == 1 ? "" : "s")}" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", results.Select(r => r.Environment?.Program).OfType<string>().Distinct())}. Settings, hashes, curve and metrics of each are in `cells/`. Again: `./llmfusion reproduce {study.Arguments} --seeds {seeds} -o FOLDER`.");
         foreach (StudyPanel panel in study.Panels)

@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Diagnostics;
 using LlmFusion.Baselines;
 using LlmFusion.DataSets;
@@ -130,6 +131,7 @@ public sealed class StudyRun
         }
 
         if (cancellation.IsCancellationRequested) return null; // a network that was stopped has a model, but not the one that was asked for
+        (string Rows, IReadOnlyDictionary<string, TargetMetrics> Constant)? alone = HasTwins(cell) ? Alone(cell.Task.Run) : null;
         CellResult result = new()
         {
             Cell = cell.Name,
@@ -139,7 +141,8 @@ public sealed class StudyRun
             Metrics = outcome.Metrics,
             TestErrors = outcome.TestErrors,
             WithoutStereoTwins = outcome.WithoutStereoTwins,
-            ConstantWithoutStereoTwins = ConstantOfTwins(cell),
+            TestWithoutTwins = alone?.Rows,
+            ConstantWithoutStereoTwins = alone?.Constant,
             Trials = outcome.Trials,
             Trees = outcome.Trees,
             Curve = outcome.Curve,
@@ -171,12 +174,16 @@ public sealed class StudyRun
     /// <summary>Only ChEBI-20's splits hold stereoisomers of each other's molecules.</summary>
     private static bool HasTwins(StudyCell cell) => cell.Task.Run.Data == Chebi20;
 
-    private static IReadOnlyDictionary<string, TargetMetrics>? ConstantOfTwins(StudyCell cell)
+    /// <summary>Which test molecules have no twin in the whole training split, however much of it was trained on, and what the training mean errs on them.</summary>
+    private static (string Rows, IReadOnlyDictionary<string, TargetMetrics> Constant) Alone(RunConfig config)
     {
-        if (!HasTwins(cell)) return null;
-        DataSplits splits = RunData.Open(cell.Task.Run), whole = RunData.Open(cell.Task.Run with { TrainRows = null });
-        float[][] truth = [.. Evaluator.WithoutStereoTwins(splits.Test, whole.Train).Select(row => row.Sample!.Targets)];
-        return Metrics.PerTarget(splits.Targets, truth, ConstantPredictor.Fit([.. splits.Train.Select(row => row.Sample!.Targets)]).Predict(truth.Length), bootstrapSeed: 0);
+        DataSplits splits = RunData.Open(config);
+        HashSet<DataRow> alone = new(Evaluator.WithoutStereoTwins(splits.Test, RunData.Open(config with { TrainRows = null }).Train), ReferenceEqualityComparer.Instance);
+        byte[] bits = new byte[(splits.Test.Count + 7) / 8];
+        new BitArray([.. splits.Test.Select(alone.Contains)]).CopyTo(bits, 0);
+        float[][] truth = [.. splits.Test.Where(alone.Contains).Select(row => row.Sample!.Targets)];
+        ConstantPredictor constant = ConstantPredictor.Fit([.. splits.Train.Select(row => row.Sample!.Targets)]);
+        return (Convert.ToBase64String(bits), Metrics.PerTarget(splits.Targets, truth, constant.Predict(truth.Length), bootstrapSeed: 0));
     }
 
     private static EvaluationReport? TwinsOf(StudyCell cell, string folder, CancellationToken cancellation)

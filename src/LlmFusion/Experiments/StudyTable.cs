@@ -20,19 +20,20 @@ public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
 
     /// <summary>
     /// <code>
-    /// mean +- 1.96 sqrt(b^2 + s^2 / k)      b^2: mean over the seeds of the bootstrap's variance; s: deviation of the k seeds, 0 where k = 1
+    /// mean +- 1.96 sqrt(b^2 + s^2 / k)      b^2: mean over the seeds of the bootstrap's variance; s: deviation of the k seeds
     /// </code>
     /// </summary>
     /// <param name="seeds">The metrics of each seed, with their bootstrap intervals.</param>
     /// <param name="metric">Which of them.</param>
+    /// <param name="relativeSpread">(s / mean)^2 where there is one seed alone.</param>
     /// <returns>Null where there is none, or one has no interval.</returns>
-    public static StudyValue? Of(IReadOnlyList<TargetMetrics> seeds, StudyMetric metric)
+    public static StudyValue? Of(IReadOnlyList<TargetMetrics> seeds, StudyMetric metric, double relativeSpread = 0)
     {
         if (seeds.Count == 0 || seeds.Any(m => m.Intervals is null)) return null;
         double[] values = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Mae : m.Mse)];
         Interval[] intervals = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Intervals!.Mae : m.Intervals!.Mse)];
         double mean = values.Average(), ofRows = intervals.Average(i => Math.Pow((i.High - i.Low) / (2 * Normal95), 2));
-        double ofSeeds = values.Length < 2 ? 0 : values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1);
+        double ofSeeds = values.Length < 2 ? relativeSpread * mean * mean : values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1);
         double half = Normal95 * Math.Sqrt(ofRows + ofSeeds / values.Length);
         return new StudyValue(mean, new Interval(mean - half, mean + half), values.Length) { VarianceOfSeeds = ofSeeds / values.Length, Molecules = seeds[0].N };
     }
@@ -68,14 +69,17 @@ internal sealed record StudyLine(StudyRow Row, IReadOnlyList<StudyEntry?> Entrie
 /// <param name="Lines">Its rows, those without any result left out.</param>
 internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyList<string> PaperTargets, IReadOnlyList<StudyLine> Lines)
 {
+    /// <summary>Whether a row has more than one seed.</summary>
+    public bool HasSeveralSeeds => Lines.SelectMany(line => line.Entries).Any(entry => entry?.Value.Seeds > 1);
+
     /// <summary>On all test molecules.</summary>
     public static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results) =>
-        Of(study, results, (result, target) => result.Metrics.Find(Parts.Test, target, result.Predictor), isWhole: true);
+        Of(study, results, new SeedSpread(study, results, OnTest.Whole));
 
     /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null where no data has others.</summary>
     public static StudyTable? WithoutStereoTwins(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results)
     {
-        StudyTable table = Of(study, results, (result, target) => result.WithoutStereoTwins?.Targets.GetValueOrDefault(target), isWhole: false);
+        StudyTable table = Of(study, results, new SeedSpread(study, results, OnTest.WithoutStereoTwins));
         int[] kept = [.. Enumerable.Range(0, table.Columns.Count).Where(c => table.Lines.Any(line => line.Entries[c] is not null))];
         return kept.Length == 0 ? null : table with
         {
@@ -85,13 +89,14 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
     }
 
     // The paper's numbers are of the whole test split alone.
-    private static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results, Func<CellResult, string, TargetMetrics?> metrics, bool isWhole)
+    private static StudyTable Of(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results, SeedSpread spread)
     {
+        bool isWhole = spread.On == OnTest.Whole;
         StudyColumn[] columns = [.. from panel in study.Panels
                                     let own = results.Where(r => r.Key.Panel == panel).SelectMany(r => r).ToArray()
                                     from target in panel.Targets
                                     select new StudyColumn(panel, target, UnitOf(own, target, panel.Metric), ConstantOf(own, target, panel.Metric, isWhole))];
-        StudyValue?[][] values = [.. study.Rows.Select(row => columns.Select(c => StudyValue.Of([.. results[(row, c.Panel)].Select(r => metrics(r, c.Target)).OfType<TargetMetrics>()], c.Panel.Metric)).ToArray())];
+        StudyValue?[][] values = [.. study.Rows.Select(row => columns.Select(c => spread.ValueOf(row, c.Panel, c.Target)).ToArray())];
         string[] paper = isWhole ? [.. columns.Select(c => c.Target).Distinct().Where(t => study.Rows.Any(r => r.Paper.ContainsKey(t)))] : [];
         return new StudyTable(columns, paper, [.. study.Rows.Index().Where(r => values[r.Index].Any(v => v is not null)).Select(r => Line(r.Item, values[r.Index]))]);
 

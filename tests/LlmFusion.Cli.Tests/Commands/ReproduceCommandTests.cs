@@ -26,7 +26,10 @@ public sealed class ReproduceCommandTests : IDisposable
         // The repository's were run with --bf16.
         string folder = Path.Combine(ReadmeTests.Root(), "docs/results/fusion");
         Assert.Equal(ExitCode.WrongUse, await cli.Run("reproduce", "fusion", "--only", "gr.qm9.seed0", "--dry-run", "-o", folder));
-        Assert.Contains("gr.qm9.seed0 was run with --bf16", cli.Error);
+        Assert.Contains("gr.qm9.seed0, sm.qm9.seed0", cli.Error);
+        Assert.Contains("were run with --bf16", cli.Error);
+        // Also where another cell is asked for.
+        Assert.Equal(ExitCode.WrongUse, await cli.Run("reproduce", "fusion", "--only", "all-atoms", "--dry-run", "-o", folder));
         Assert.Equal(ExitCode.Done, await cli.Run("reproduce", "fusion", "--only", "gr.qm9.seed0", "--dry-run", "--bf16", "-o", folder));
         Assert.Contains("0 of 1 cells are left", cli.Output);
     }

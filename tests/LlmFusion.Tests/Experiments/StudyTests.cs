@@ -159,6 +159,9 @@ public sealed class StudyTests : IDisposable
         Assert.Contains("| UM |", report, StringComparison.Ordinal);
         Assert.Contains("ours -", report, StringComparison.Ordinal);
         Assert.Equal("mae", Assert.IsType<CellTask.Boosted>(run.Cells[0].Task).Config.Metric);
+        ChosenTrees chosen = Assert.Single(run.ResultOf(run.Cells[0])!.Trees);
+        Assert.Equal(("logp", run.ResultOf(run.Cells[0])!.Trials.MinBy(t => t.Metric)!.Number), (chosen.Target, chosen.Trial));
+        Assert.InRange(chosen.Used, 1, 800);
     }
 
     [Fact]
@@ -221,10 +224,19 @@ public sealed class StudyTests : IDisposable
         Assert.Equal((0.0, 0.0, "open"), (verdicts[2].Difference, verdicts[2].Interval.High, verdicts[2].Holds));
         // What one of the two cannot read is left out of the comparison.
         DataRow[] test = [.. RunData.Open(run.Cells[0].Task.Run).Test];
-        CellResult fewer = results[1] with { TestErrors = TestErrors.Of(["logp"], test, test[1..], [.. test[1..].Select(row => new[] { row.Sample!.Targets[0] + 1 })]) };
+        float[][] truth = [.. test[1..].Select(row => row.Sample!.Targets)], off = [.. truth.Zip(results[0].TestErrors!.Of("logp")![1..], (t, error) => new[] { t[0] + (float)error + 0.5f })];
+        CellResult fewer = results[1] with { Metrics = Comparison.Empty.With("test", "ridge", ["logp"], [""], truth, off, 0), TestErrors = TestErrors.Of(["logp"], test, test[1..], off) };
         Assert.Equal(double.NaN, fewer.TestErrors.Of("logp")![0]);
-        Assert.All(fewer.TestErrors.Of("logp")!.Skip(1), e => Assert.Equal(1, e, 1e-2));
-        Assert.True(double.IsFinite(StudyVerdict.Of(study, run.Cells.Zip([results[0], fewer]).ToLookup(c => (c.First.Row, c.First.Panel), c => c.Second))[0].Interval.High));
+        StudyVerdict common = Of(results[0], fewer), apart = Of(results[0], fewer with { TestErrors = null });
+        Assert.Equal(-0.5, common.Difference, 1e-3);
+        Assert.True(common.Interval.High - common.Interval.Low < 0.1 * (apart.Interval.High - apart.Interval.Low));
+        StudyVerdict Of(CellResult one, CellResult two) => StudyVerdict.Of(study, run.Cells.Zip([one, two]).ToLookup(c => (c.First.Row, c.First.Panel), c => c.Second))[0];
+        // Without the molecules that have a twin in training, here all but the first two.
+        (CellResult Result, double[] Errors)[] masked = [.. results.Select(r => (r with { TestWithoutTwins = Convert.ToBase64String([0b11, .. new byte[(test.Length - 1) / 8]]), WithoutStereoTwins = new EvaluationReport(2, 0, new Dictionary<string, TargetMetrics> { ["logp"] = r.Metrics.Find("test", "logp", "ridge")! }) }, r.TestErrors!.Of("logp")![..2]))];
+        StudyVerdict alone = StudyVerdict.Of(study, run.Cells.Zip(masked).ToLookup(c => (c.First.Row, c.First.Panel), c => c.Second.Result))[0].WithoutStereoTwins!;
+        double[] differences = [.. masked[0].Errors.Zip(masked[1].Errors, (a, b) => a - b)];
+        Assert.Equal(2 * 1.96 * Math.Abs(differences[0] - differences[1]) / 2, alone.Interval.High - alone.Interval.Low, 1e-6);
+        Assert.Null(verdicts[0].WithoutStereoTwins);
         // Pairing makes it narrower than the two intervals would.
         StudyVerdict unpaired = StudyVerdict.Of(study, run.Cells.Zip(results).ToLookup(c => (c.First.Row, c.First.Panel), c => c.Second with { TestErrors = null }))[0];
         Assert.True(verdicts[0].Interval.High - verdicts[0].Interval.Low < unpaired.Interval.High - unpaired.Interval.Low);
@@ -243,6 +255,35 @@ public sealed class StudyTests : IDisposable
         // s^2 = 2, of a mean of two: 1.
         Assert.Equal(2 + Math.Sqrt((0.1 * 0.1) + (1.96 * 1.96)), two.Interval.High, 1e-9);
         Assert.Null(StudyValue.Of([], StudyMetric.Mae));
+        // One seed with the spread of others, half of the error: s = 1.
+        Assert.Equal(2 + Math.Sqrt((0.1 * 0.1) + (1.96 * 1.96)), StudyValue.Of([Seed(2, 0.1)], StudyMetric.Mae, relativeSpread: 0.25)!.Interval.High, 1e-9);
+    }
+
+    [Fact]
+    public void A_row_of_one_seed_has_the_spread_of_those_with_several()
+    {
+        Study study = Small(epochs: 1) with { Rows = [.. Small(epochs: 1).Rows, new("ridge", "ridge", "linear", new CellTask.Ridge(new RunConfig()), 0.1)], Claims = [new("better", "mfp", "gr"), new("linear", "mfp", "ridge")] };
+        StudyCell[] cells = [.. study.Cells(1)];
+        CellResult Of(StudyCell cell, float off) => new()
+        {
+            Cell = cell.Name,
+            Key = "",
+            Seed = 0,
+            Predictor = Comparison.Model,
+            // Each molecule is as far off as the others: nothing but seeds makes the interval.
+            Metrics = Comparison.Empty.With("test", Comparison.Model, ["logp"], [""], [[1f], [2f]], [[1 + off], [2 + off]], 0),
+            Curve = [],
+            Seconds = 1,
+            Parameters = 1,
+            Data = new("demo", "", 1, 1, 1),
+            Environment = null,
+            Config = [],
+        };
+        (StudyCell Cell, float Off)[] done = [(cells[0], 1), (cells[0], 3), (cells[1], 2), (cells[2], 2)];
+        IReadOnlyList<StudyVerdict> verdicts = StudyVerdict.Of(study, done.ToLookup(d => (d.Cell.Row, d.Cell.Panel), d => Of(d.Cell, d.Off)));
+        // s^2 = 2 of a mean of 2, k = 2: 1; the other network has the same share of its 2, k = 1: 2; ridge regression has none.
+        Assert.Equal(1.96 * Math.Sqrt(1 + 2), verdicts[0].Interval.High, 1e-5);
+        Assert.Equal(1.96, verdicts[1].Interval.High, 1e-5);
     }
 
     private static Study Small(int epochs)
