@@ -77,6 +77,7 @@ internal sealed class RunOptions
         AddForAllOrSome("--modality-dropout", "Probability with which each modality of a training molecule is left out (one always stays), so that the model answers from any subset; or by modality, for instance 0.2,text=0.9", "0",
             text => Number("--modality-dropout", text), (c, v) => c with { ModalityDropout = v }, (c, v) => c with { ModalityDropouts = v });
         Add<double>("--single-modality", "Probability with which a training molecule keeps one modality alone", (c, v) => c with { SingleModality = v }, c => c.SingleModality);
+        AddPairs("--single-modality-weights", "How often a modality is the one that is kept alone, relative to the others (else its probability to stay), as in fingerprint=4", "NAME=WEIGHT", (c, v) => c with { SingleModalityWeights = v.ToDictionary(w => w.Key, w => Number("--single-modality-weights", w.Value)) });
         Add<string>("--tune", "What of the fusion model is trained: full, lora (adapters in the language model, and all that is new), head (projections, fingerprint encoder, head) or norms (these, norms and positions)", (c, v) => c with { Tune = Choice(v, ("full", TuneMode.Full), ("lora", TuneMode.Lora), ("head", TuneMode.Head), ("norms", TuneMode.Norms)) }, c => "full");
         Add<int>("--lora-rank", "Rank of the adapters", (c, v) => c with { LoraRank = v }, c => c.LoraRank);
         Add<double>("--lora-alpha", "The adapters' corrections are multiplied by alpha / rank", (c, v) => c with { LoraAlpha = v }, c => c.LoraAlpha);

@@ -15,6 +15,8 @@ public sealed partial record RunConfig
             if (!holds) throw new ArgumentException($"{name}: got {got ?? "nothing"}, expected {expected}");
         }
 
+        void RequireModality(string name, string got) => Require(StackOrder().Any(m => m.Name == got), name, got, $"a modality of the run: {string.Join(", ", StackOrder())}");
+
         IReadOnlyDictionary<Modality, EncoderChoice> encoders = EncoderChoices();
         if (Backbone is not null)
             Require(EncoderChoice.Parse(Backbone) is { Pooling: null, MaximumTokens: null, Train: false }, "backbone", Backbone, "a model without pooling, max-tokens and train: it reads one token a modality, and --tune says what of it is trained");
@@ -57,7 +59,13 @@ public sealed partial record RunConfig
         foreach ((string name, double probability) in ModalityDropouts)
         {
             Require(probability is >= 0 and < 1, "modality_dropouts", $"{name}={probability}", "0 up to, not including, 1");
-            Require(StackOrder().Any(m => m.Name == name), "modality_dropouts", name, $"a modality of the run: {string.Join(", ", StackOrder())}");
+            RequireModality("modality_dropouts", name);
+        }
+
+        foreach ((string name, double weight) in SingleModalityWeights)
+        {
+            Require(weight > 0 && double.IsFinite(weight), "single_modality_weights", $"{name}={weight}", "positive numbers");
+            RequireModality("single_modality_weights", name);
         }
 
         Require(!FreezeEncoders || InitModel is not null, "freeze_encoders", FreezeEncoders, "a model to begin from (init_model) with it");

@@ -198,6 +198,9 @@ public sealed partial record RunConfig
     /// <summary>Probability with which a training molecule keeps one modality alone.</summary>
     public double SingleModality { get; init; }
 
+    /// <summary>How often a modality is the one that is kept alone, relative to the others; one that is not named has its probability to stay, 1 - <see cref="ModalityDropout"/>.</summary>
+    public Dictionary<string, double> SingleModalityWeights { get; init; } = [];
+
     /// <summary>Whether the sequence encoders of <see cref="InitModel"/> stay as they are: their embeddings are computed once.</summary>
     public bool FreezeEncoders { get; init; }
 

@@ -19,7 +19,7 @@ public sealed class TrainCommandTests : IDisposable
         string data = cli.Write("data.csv", "smiles,a,b,w", "CCO,1,2,1", "CCN,2,,1", "CCS,3,4,2", "CCC,4,5,1", "CC#N,5,6,1", "CCCC,5,6,1");
         Assert.True(ExitCode.Done == await cli.Run("train", "--train", data, "--valid", data, "--targets", "a,b", "--modalities", "selfies,fingerprint", "--fingerprint-size", "64", "--size", "tiny", "--epochs", "1",
             "--tune", "lora", "--lora-rank", "2", "--lora-alpha", "3.5", "--lora-dropout", "0", "--lora-targets", "c_attn,mlp.c_fc", "--encoder-learning-rate", "selfies=1e-4",
-            "--loss", "huber,b=mae", "--modality-dropout", "0.1,selfies=0.3", "--huber-delta", "0.5", "--target-weights", "a=2,b=0.5", "--target-scaling", "none,a=log", "--weight-column", "w", "--batch-size", "2", "--accumulate", "3",
+            "--loss", "huber,b=mae", "--modality-dropout", "0.1,selfies=0.3", "--single-modality-weights", "fingerprint=2", "--huber-delta", "0.5", "--target-weights", "a=2,b=0.5", "--target-scaling", "none,a=log", "--weight-column", "w", "--batch-size", "2", "--accumulate", "3",
             "--no-decay", "norms,biases,embeddings", "--schedule", "plateau", "--plateau-threshold", "0.1", "--plateau-threshold-mode", "abs", "--plateau-cooldown", "2", "--min-learning-rate", "1e-6",
             "--ema-decay", "0.9", "-o", cli["model"]), cli.Error);
         RunConfig config = RunConfig.Load(cli["model/config.yaml"]);
@@ -27,6 +27,7 @@ public sealed class TrainCommandTests : IDisposable
         Assert.Equal(["c_attn", "mlp.c_fc"], config.LoraTargets);
         Assert.Equal((LossKind.Huber, 0.5, ScalingKind.None, ScalingKind.Log), (config.Loss, config.HuberDelta, config.ScalingOf("b"), config.ScalingOf("a")));
         Assert.Equal((LossKind.Mae, 1, 0.1, 0.3), (config.TargetLosses["b"], config.TargetLosses.Count, config.ModalityDropout, config.ModalityDropouts["selfies"]));
+        Assert.Equal(2, config.SingleModalityWeights["fingerprint"]);
         Assert.Equal((2, 0.5, 1e-4), (config.TargetWeights["a"], config.TargetWeights["b"], config.EncoderLearningRates["selfies"]));
         Assert.Equal(("w", 2, 3, 0.9), (config.WeightColumn, config.BatchSize, config.Accumulate, config.EmaDecay));
         Assert.Equal([DecayExemption.Norms, DecayExemption.Biases, DecayExemption.Embeddings], config.NoDecay);

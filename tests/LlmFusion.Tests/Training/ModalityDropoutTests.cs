@@ -52,17 +52,30 @@ public class ModalityDropoutTests
     [Fact]
     public void A_modality_may_have_a_probability_of_its_own()
     {
-        ModalityDropout dropout = new([0.9, 0, 0.2, 0.2], 0.5);
+        ModalityDropout dropout = new([0.9, 0, 0.2, 0.2], 0.5, [0.1, 1, 0.8, 0.8]);
         MoleculeInputs[] drawn = Draw(dropout);
         // Of those that keep one by lot, 0.1 / 1.7 keep the first; besides, 0.1 * 0.2 * 0.2 have only it left.
         Assert.Equal(0.5 * 0.1 / 1.7 + 0.5 * (0.1 * 0.2 * 0.2 + 0.9 * 0.2 * 0.2 * 0.1 / 1.7), Share(drawn, m => m.ByModality[0] is not null && m.ByModality.Count(i => i is not null) == 1), 0.01);
         Assert.Equal(0.5 * 0.1 * 0.8 * 0.8, Share(drawn, m => ReferenceEquals(m, Molecule)), 0.01);
         ModalityDropout configured = ModalityDropout.Of(new RunConfig { Modalities = ["graph", "text"], ModalityDropout = 0.25, ModalityDropouts = new() { ["text"] = 0.75 }, SingleModality = 0.5 });
         Assert.Equal([0.75, 0.25], configured.Each);
+        Assert.Equal([0.25, 0.75], configured.Weights);
         Assert.Equal(0.5, configured.Single);
     }
 
-    private static ModalityDropout All(double each, double single) => new([each, each, each, each], single);
+    [Fact]
+    public void One_modality_may_be_kept_alone_more_often_than_it_stays_among_others()
+    {
+        MoleculeInputs[] drawn = Draw(new ModalityDropout([0, 0, 0.3, 0], 0.5, [1, 1, 6, 1]));
+        Assert.Equal(0.5 * 6 / 8, Share(drawn, m => Kept(m) == "--x-"), 0.01);
+        Assert.Equal(0.5 * 0.7, Share(drawn, m => ReferenceEquals(m, Molecule)), 0.01);
+        RunConfig config = new() { Data = "demo", Modalities = ["graph", "text"], SingleModalityWeights = new() { ["graph"] = 6 } };
+        Assert.Equal([1.0, 6], ModalityDropout.Of(config).Weights);
+        Assert.Equal("single_modality_weights: got image, expected a modality of the run: text, graph", Assert.Throws<ArgumentException>(() => (config with { SingleModalityWeights = new() { ["image"] = 1 } }).Check()).Message);
+        Assert.Contains("graph=0", Assert.Throws<ArgumentException>(() => (config with { SingleModalityWeights = new() { ["graph"] = 0 } }).Check()).Message, StringComparison.Ordinal);
+    }
+
+    private static ModalityDropout All(double each, double single) => new([each, each, each, each], single, [1, 1, 1, 1]);
 
     private static MoleculeInputs[] Draw(ModalityDropout dropout) => [.. Enumerable.Range(0, Draws).Select(seed => dropout.Of(Molecule, (ulong)seed))];
 
