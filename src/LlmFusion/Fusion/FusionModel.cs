@@ -53,9 +53,9 @@ public sealed class FusionModel : nn.Module
         foreach (Modality modality in config.Modalities)
         {
             if (IsEncodedHere(modality))
-                register_module(modality.Kind == ModalityKind.Fingerprint ? "fp_encoder" : $"encoder_{modality}", _linearEncoders[modality] = nn.Linear(config.Widths[modality], width));
+                register_module(EncoderName(modality), _linearEncoders[modality] = nn.Linear(config.Widths[modality], width));
             else if (config.Widths[modality] != width)
-                register_module($"proj_{modality}", _projections[modality] = nn.Linear(config.Widths[modality], width));
+                register_module(ProjectionName(modality), _projections[modality] = nn.Linear(config.Widths[modality], width));
         }
 
         if (config.Positions is PositionMode.ModalityAndLlm or PositionMode.Modality)
@@ -131,6 +131,9 @@ public sealed class FusionModel : nn.Module
     /// <returns>(A, C)</returns>
     internal Tensor Contribute(Tensor states) => _atomHead!.forward(states);
 
+    /// <summary>Names that a modality's own layers may have in the checkpoint.</summary>
+    internal static IEnumerable<string> TokenNames(Modality modality) => [EncoderName(modality), ProjectionName(modality)];
+
     /// <summary>Nothing: the constructor registers by checkpoint name, and a parent's call would add the fields a second time.</summary>
     protected override void RegisterComponents()
     {
@@ -167,6 +170,10 @@ public sealed class FusionModel : nn.Module
 
     /// <summary>Fingerprint and columns have no encoder of their own: Linear + ReLU, trained with the rest (P16).</summary>
     private static bool IsEncodedHere(Modality modality) => modality.Kind is ModalityKind.Fingerprint or ModalityKind.Columns;
+
+    private static string EncoderName(Modality modality) => modality.Kind == ModalityKind.Fingerprint ? "fp_encoder" : $"encoder_{modality}";
+
+    private static string ProjectionName(Modality modality) => $"proj_{modality}";
 
     private static Tensor Sinusoidal(int count, int width)
     {

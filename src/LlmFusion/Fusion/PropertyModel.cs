@@ -39,6 +39,9 @@ public sealed class PropertyModel : nn.Module
     /// <summary>The fusion model.</summary>
     public FusionModel Fusion { get; }
 
+    /// <summary>How the names of what makes a modality's token begin, in <c>state_dict</c>; encodings of its place are not among it.</summary>
+    internal static IEnumerable<string> EncoderNames(Modality modality) => [$"{modality.Name}.", .. FusionModel.TokenNames(modality).Select(name => $"fusion.{name}.")];
+
     /// <summary>Targets in scaled units (N, T).</summary>
     public Tensor Forward(Batch batch)
     {

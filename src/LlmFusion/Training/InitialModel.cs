@@ -134,16 +134,18 @@ internal sealed class InitialModel : IDisposable
     /// <param name="model">The new model, on the CPU.</param>
     /// <param name="targets">Its targets.</param>
     /// <param name="units">Their units, empty where unknown.</param>
+    /// <param name="newEncoders">Modalities whose encoder keeps its fresh weights.</param>
     /// <returns>What was taken and what is new, in words.</returns>
-    public string Give(TrainedModel model, IReadOnlyList<string> targets, IReadOnlyList<string> units)
+    public string Give(TrainedModel model, IReadOnlyList<string> targets, IReadOnlyList<string> units, IReadOnlyList<string> newEncoders)
     {
         using IDisposable noGrad = no_grad();
         using DisposeScope scope = NewDisposeScope();
         Dictionary<string, Tensor> from = _model.Network.state_dict();
         IReadOnlyList<Modality> before = Inputs.Representation.Modalities, now = model.Inputs.Representation.Modalities;
+        string[] anew = [.. newEncoders.SelectMany(m => PropertyModel.EncoderNames(Modality.Parse(m)))];
         foreach ((string name, Tensor tensor) in model.Network.state_dict())
         {
-            if (name is HeadWeight or HeadBias or AtomHead || !from.TryGetValue(name, out Tensor? value)) continue;
+            if (name is HeadWeight or HeadBias or AtomHead || !from.TryGetValue(name, out Tensor? value) || anew.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal))) continue;
             if (name == Positions && model.Network.Fusion.Config.Encoding == ModalityEncoding.Sinusoidal) continue; // a fixed table, by place
             if (name == Positions) GiveRows(tensor, value, [.. now.Select(m => IndexOf(before, m))]);
             else if (name == LlmPositions) GiveRows(tensor, value, Places(_model.Network.Fusion.Config, model.Network.Fusion.Config, (int)tensor.shape[0]));
@@ -152,7 +154,7 @@ internal sealed class InitialModel : IDisposable
 
         string[] same = [.. targets.Where((target, t) => GiveHead(model, from, target, t, units[t]))];
         return $"the run begins from {Entry.Name}: weights of {List([.. now.Where(Has).Select(m => m.Name)])} and of the language model are its own, and the outputs of {List(same)}; "
-            + $"new are modalities: {List([.. now.Where(m => !Has(m)).Select(m => m.Name)])}, targets: {List([.. targets.Except(same)])}";
+            + $"new are modalities: {List([.. now.Where(m => !Has(m)).Select(m => m.Name)])}, {(newEncoders.Count > 0 ? $"encoders: {List([.. newEncoders])}, " : "")}targets: {List([.. targets.Except(same)])}";
 
         static string List(string[] names) => names.Length > 0 ? string.Join(", ", names) : "none";
     }

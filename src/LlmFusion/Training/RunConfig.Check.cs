@@ -69,6 +69,13 @@ public sealed partial record RunConfig
         }
 
         Require(!FreezeEncoders || InitModel is not null, "freeze_encoders", FreezeEncoders, "a model to begin from (init_model) with it");
+        foreach (string name in NewEncoders)
+        {
+            RequireModality("new_encoders", name);
+            Require(InitModel is not null, "new_encoders", name, "a model to begin from (init_model) with it");
+            Require(Modality.Parse(name).Kind is ModalityKind.Fingerprint or ModalityKind.Graph or ModalityKind.Columns, "new_encoders", name, "fingerprint, graph or a modality made of columns");
+        }
+
         Require(SingleModality is >= 0 and <= 1, "single_modality", SingleModality, "0 to 1");
         Require(Epochs >= 1, "epochs", Epochs, "at least 1");
         Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");

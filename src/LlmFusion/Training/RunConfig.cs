@@ -204,6 +204,9 @@ public sealed partial record RunConfig
     /// <summary>Whether the sequence encoders of <see cref="InitModel"/> stay as they are: their embeddings are computed once.</summary>
     public bool FreezeEncoders { get; init; }
 
+    /// <summary>Modalities of fingerprint, graph and columns whose encoder is not that of <see cref="InitModel"/>, but begins anew: what it had learned by heart is forgotten.</summary>
+    public List<string> NewEncoders { get; init; } = [];
+
     /// <summary>What of the fusion model is trained.</summary>
     public TuneMode Tune { get; init; } = TuneMode.Full;
 

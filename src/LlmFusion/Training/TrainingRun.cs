@@ -112,7 +112,7 @@ public static class TrainingRun
         if (config.CheckpointActivations) Allocator.ReturnLargeBlocks();
         using TrainedModel model = TrainedModel.New(config, encoder, llm, scaler, encoders.InitialEncoders(encoder.Tokenizers.Keys));
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
-        if (initial is not null) notes.Add(initial.Give(model, splits.Targets, units));
+        if (initial is not null) notes.Add(initial.Give(model, splits.Targets, units, config.NewEncoders));
         if (config is { AtomContributions.Count: > 0, ModalityDropout: 0, SingleModality: 0 } && config.StackOrder().Count > 1 && !config.ModalityDropouts.ContainsKey(Modality.Graph.Name))
             notes.Add($"{string.Join(", ", config.AtomContributions)}: sums over atoms, and training leaves no graph out: molecules without one will be given the training mean (--modality-dropout or --single-modality teaches more)");
         string dataSha256 = data.Sha256(splits, encoder, initial);

@@ -101,6 +101,30 @@ public sealed class InitialModelTests : IDisposable
     }
 
     [Fact]
+    public void An_encoder_may_begin_anew_and_nothing_else_does()
+    {
+        RunConfig config = _base with { Modalities = ["fingerprint", "graph"] };
+        TrainedModelOf(config, "base").Dispose();
+        using TrainedModel first = TrainedModel.Load(_folder["base"]);
+        foreach ((string modality, string[] own) in new[] { ("fingerprint", new[] { "fusion.fp_encoder." }), ("graph", ["graph.", "fusion.proj_graph."]) })
+        {
+            _notes.Clear();
+            using TrainedModel next = TrainedModelOf(_next with { NewEncoders = [modality] }, modality);
+            using DisposeScope scope = NewDisposeScope();
+            Dictionary<string, Tensor> now = next.Network.state_dict();
+            // A new network's norms and biases are ones and zeros, which a little training hardly changes.
+            foreach ((string name, Tensor value) in first.Network.state_dict().Where(t => !t.Key.StartsWith("fusion.head", StringComparison.Ordinal)))
+                if (!own.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal))) Assert.True(allclose(value, now[name], 1e-6, 1e-8), name);
+                else if (name.EndsWith("weight", StringComparison.Ordinal) && value.dim() == 2) Assert.False(allclose(value, now[name], 0.1, 0.01), name);
+            Assert.Contains($"encoders: {modality}, ", Assert.Single(_notes));
+        }
+
+        Assert.Contains("new_encoders: got smiles, expected fingerprint, graph", Assert.Throws<ArgumentException>(() => (_base with { InitModel = "m", NewEncoders = ["smiles"] }).Check()).Message);
+        Assert.Contains("expected a model to begin from", Assert.Throws<ArgumentException>(() => (_base with { NewEncoders = ["fingerprint"] }).Check()).Message);
+        Assert.Contains("expected a modality of the run", Assert.Throws<ArgumentException>(() => (_base with { InitModel = "m", NewEncoders = ["graph"] }).Check()).Message);
+    }
+
+    [Fact]
     public void Weights_saved_in_half_precision_are_begun_from_as_they_are_read()
     {
         TrainedModelOf(_base, "base").Dispose();
