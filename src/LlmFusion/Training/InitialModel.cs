@@ -153,7 +153,7 @@ internal sealed class InitialModel : IDisposable
         }
 
         string[] same = [.. targets.Where((target, t) => GiveHead(model, from, target, t, units[t]))];
-        return $"the run begins from {Entry.Name}: weights of {List([.. now.Where(Has).Select(m => m.Name)])} and of the language model are its own, and the outputs of {List(same)}; "
+        return $"the run begins from {Entry.Name}: weights of {List([.. now.Where(Has).Select(m => m.Name).Except(newEncoders)])} and of the language model are its own, and the outputs of {List(same)}; "
             + $"new are modalities: {List([.. now.Where(m => !Has(m)).Select(m => m.Name)])}, {(newEncoders.Count > 0 ? $"encoders: {List([.. newEncoders])}, " : "")}targets: {List([.. targets.Except(same)])}";
 
         static string List(string[] names) => names.Length > 0 ? string.Join(", ", names) : "none";
