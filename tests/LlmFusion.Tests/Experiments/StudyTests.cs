@@ -172,7 +172,8 @@ public sealed class StudyTests : IDisposable
         Assert.True(new StudyRun(study, here, seeds: 2).Run(_ => { }, TestContext.Current.CancellationToken));
         StudyRun run = new(study, there, seeds: 2);
         List<string> done = [];
-        Assert.True(new StudyJobs(run, 2, cell => new("bash", ["-c", $"test $OMP_NUM_THREADS -ge 1 && mkdir -p {there}/cells && cp {here}/cells/{cell.Name}.json {there}/cells/"]), there)
+        // Moved into its place, as the program replaces files: the other process's end reads all results.
+        Assert.True(new StudyJobs(run, 2, cell => new("bash", ["-c", $"test $OMP_NUM_THREADS -ge 1 && mkdir -p {there}/cells && cp {here}/cells/{cell.Name}.json {there} && mv {there}/{cell.Name}.json {there}/cells/"]), there)
             .Run(e => { if (e is StudyEvent.Done d) done.Add(d.Cell.Name); }, TestContext.Current.CancellationToken));
         Assert.Equal(run.Cells.Select(c => c.Name).Order(), done.Order());
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(there, "runs")));
