@@ -57,19 +57,15 @@ public sealed partial class TrainProcessTests : IDisposable
     public async Task A_stopped_run_says_how_it_goes_on_and_loses_nothing()
     {
         // So many epochs that the run is not over before the signal is there.
-        string[] options = [Molecules(96), "--targets", "a", "--epochs", "50", "--early-stopping", "50", "--batch-size", "16", "--size", "tiny", "--modalities", "smiles,fingerprint"];
+        string[] options = [Molecules(96), "--targets", "a", "--epochs", "30", "--early-stopping", "30", "--batch-size", "16", "--size", "tiny", "--modalities", "smiles,fingerprint"];
         Assert.Equal(ExitCode.Done, (await Run(["train", .. options, "-o", cli["whole"]])).Code);
         string events = Path.Combine(cli["stopped"], "events.jsonl");
         string[] arguments = ["train", .. options, "-o", cli["stopped"]];
         foreach ((int signal, int code, int lines) in new[] { (Interrupt, ExitCode.Stopped, 2), (Terminate, ExitCode.Terminated, 9) })
         {
             using Process process = Start(arguments);
-            // On a thread of its own: where other tests hold the pool's, a timer may come seconds late, and the run is over.
-            await Task.Factory.StartNew(() =>
-            {
-                while (!process.HasExited && Count(events) < lines) Thread.Sleep(5);
-                Signal(process.Id, signal);
-            }, TestContext.Current.CancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            while (!process.HasExited && Count(events) < lines) await Task.Delay(5, TestContext.Current.CancellationToken);
+            Signal(process.Id, signal);
             Ended stopped = await End(process);
             Assert.True(stopped.Code == code, $"{stopped.Code}: {stopped.Error}");
             Assert.Contains($"./llmfusion train --resume {cli["stopped"]}", stopped.Output + stopped.Error);
@@ -169,8 +165,9 @@ public sealed partial class TrainProcessTests : IDisposable
 
     private static Process Start(params string[] arguments)
     {
-        (string program, string[] given) = arguments[0] == "bash" ? ("bash", arguments[1..]) : (Program, arguments);
-        ProcessStartInfo start = new(program, given) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        string[] command = arguments[0] == "bash" ? arguments : [Program, .. arguments];
+        // Tests that a script has put in the background ignore Ctrl-C, and what they start would too.
+        ProcessStartInfo start = new("env", ["--default-signal=INT", .. command]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         start.Environment["OMP_WAIT_POLICY"] = "PASSIVE";
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["DOTNET_EnableWriteXorExecute"] = "0"; // .NET maps its code by a large file, which a limit on files would forbid
