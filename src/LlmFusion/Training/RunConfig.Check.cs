@@ -66,6 +66,7 @@ public sealed partial record RunConfig
         {
             Require(weight > 0 && double.IsFinite(weight), "single_modality_weights", $"{name}={weight}", "positive numbers");
             RequireModality("single_modality_weights", name);
+            Require(SingleModality > 0 || ModalityDropout > 0 || ModalityDropouts.Count > 0, "single_modality_weights", $"{name}={weight}", "single_modality or modality_dropout with it: without them nothing is left out");
         }
 
         Require(!FreezeEncoders || InitModel is not null, "freeze_encoders", FreezeEncoders, "a model to begin from (init_model) with it");

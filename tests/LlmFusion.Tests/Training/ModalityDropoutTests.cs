@@ -72,6 +72,8 @@ public class ModalityDropoutTests
         RunConfig config = new() { Data = "demo", Modalities = ["graph", "text"], SingleModalityWeights = new() { ["graph"] = 6 } };
         Assert.Equal([1.0, 6], ModalityDropout.Of(config).Weights);
         Assert.Equal("single_modality_weights: got image, expected a modality of the run: text, graph", Assert.Throws<ArgumentException>(() => (config with { SingleModalityWeights = new() { ["image"] = 1 } }).Check()).Message);
+        Assert.Contains("expected single_modality or modality_dropout with it", Assert.Throws<ArgumentException>(config.Check).Message, StringComparison.Ordinal);
+        (config with { SingleModality = 0.1 }).Check();
         Assert.Contains("graph=0", Assert.Throws<ArgumentException>(() => (config with { SingleModalityWeights = new() { ["graph"] = 0 } }).Check()).Message, StringComparison.Ordinal);
     }
 
