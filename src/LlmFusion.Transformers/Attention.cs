@@ -49,13 +49,16 @@ internal static class Attention
     /// <param name="attentionMask">(N, S): 1 or true is a token, 0 or false is padding.</param>
     /// <returns>(N, 1, 1, S)</returns>
     public static Tensor PaddingMask(Tensor attentionMask) =>
-        attentionMask.to_type(ScalarType.Float32).sub(1).mul(-Excluded).unsqueeze(1).unsqueeze(1);
+        Additive(attentionMask).unsqueeze(1).unsqueeze(1);
 
     /// <summary>As <see cref="PaddingMask"/>, and no position sees those after it.</summary>
-    /// <param name="attentionMask">(N, L)</param>
+    /// <param name="attentionMask">(N, L), or (N, L, L): 1 where the position of the second axis may see that of the third.</param>
     /// <returns>(N, 1, L, L)</returns>
     public static Tensor CausalMask(Tensor attentionMask) =>
-        PaddingMask(attentionMask) + Later(attentionMask.shape[1], attentionMask.device);
+        (attentionMask.dim() == 3 ? Additive(attentionMask).unsqueeze(1) : PaddingMask(attentionMask)) + Later(attentionMask.shape[1], attentionMask.device);
+
+    /// <summary>0 for 1 and true, <see cref="Excluded"/> for 0 and false.</summary>
+    private static Tensor Additive(Tensor seen) => seen.to_type(ScalarType.Float32).sub(1).mul(-Excluded);
 
     /// <summary>(L, L): <see cref="Excluded"/> above the diagonal, 0 elsewhere.</summary>
     private static Tensor Later(long length, Device device) => full(new[] { length, length }, Excluded, device: device).triu(1);

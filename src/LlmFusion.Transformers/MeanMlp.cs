@@ -145,6 +145,9 @@ public sealed class MeanMlp : LanguageModel
     /// <inheritdoc/>
     public override bool HasTokenEmbedding => false;
 
+    /// <summary>No: a row is one sequence, whose mean is taken.</summary>
+    public override bool TakesSharedRows => false;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> AdapterTargets => ["c_fc"];
 

@@ -72,12 +72,16 @@ public abstract class LanguageModel : Transformer
     /// <summary>The layers that follow one another, first to last; <see cref="BackwardProgress"/> names them.</summary>
     public abstract IReadOnlyList<nn.Module> Blocks { get; }
 
+    /// <summary>Whether several sequences may stand in one row, kept apart by an attention mask (N, L, L).</summary>
+    public virtual bool TakesSharedRows => true;
+
     /// <summary>The last hidden state, after the final normalization.</summary>
     /// <param name="inputIds">(N, L) token ids, or null if embeddings are given.</param>
     /// <param name="inputsEmbeds">(N, L, d) embeddings in the tokens' place, or null.</param>
     /// <param name="attentionMask">
     /// (N, L): 1 or true is a token, 0 or false padding that nobody sees. Null: all are tokens, which is faster. The
-    /// rows of padding in the result mean nothing, but they are finite.
+    /// rows of padding in the result mean nothing, but they are finite. Or (N, L, L): 1 where the token of the second axis sees that of
+    /// the third, if it does not stand after it (<see cref="TakesSharedRows"/>).
     /// </param>
     /// <param name="positionIds">(N, L) positions; null: 0, 1, 2, ...</param>
     /// <param name="addPositions">False leaves the model's own positions out.</param>

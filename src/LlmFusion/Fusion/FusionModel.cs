@@ -118,7 +118,7 @@ public sealed class FusionModel : nn.Module
 
         Tensor stacked = tokens.Count == 1 ? tokens[0] : cat(tokens, 1);                            // (N, M, d), with atoms (N, M - 1 + L, d)
         bool addPositions = Config.Positions is PositionMode.ModalityAndLlm or PositionMode.Llm;
-        Tensor hidden = _llm.Forward(null, stacked, present, PositionsOf(given, stacked), addPositions); // (N, M, d)
+        Tensor hidden = Hidden(stacked, present, PositionsOf(given, stacked), addPositions);         // (N, M, d)
         Tensor fused = present is null ? hidden.mean([1]) : Pooling.MaskedMean(hidden, present);    // (N, d)
         Tensor prediction = _head.forward(fused);                                                   // (N, T)
         if (contributions is not null) prediction = WithSums(prediction, contributions);
@@ -142,6 +142,15 @@ public sealed class FusionModel : nn.Module
     /// <summary>The places of some modalities in the stack (M) int64.</summary>
     internal Tensor PlacesOf(IReadOnlyList<Modality> modalities, Device device) =>
         tensor([.. modalities.Select(m => (long)Config.Modalities.TakeWhile(other => other != m).Count())], device: device);
+
+    /// <summary>The language model's last hidden state (N, L, d). Where many tokens are missing, molecules share its rows.</summary>
+    private Tensor Hidden(Tensor stacked, Tensor? present, Tensor? positions, bool addPositions)
+    {
+        if (present is null || !_llm.TakesSharedRows || SharedRows.Of(present) is not { } rows)
+            return _llm.Forward(null, stacked, present, positions, addPositions);
+        positions ??= arange(stacked.shape[1], device: stacked.device).expand(stacked.shape[0], stacked.shape[1]); // (N, L)
+        return rows.GiveBack(_llm.Forward(null, rows.Gather(stacked), rows.Seen, rows.Gather(positions), addPositions));
+    }
 
     /// <summary>The positions of the tokens in the language model, which are those they have where no modality is left out; null where none is.</summary>
     private Tensor? PositionsOf(Modality[] given, Tensor stacked)
