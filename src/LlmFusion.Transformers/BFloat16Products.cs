@@ -7,10 +7,13 @@ namespace LlmFusion.Transformers;
 /// <summary>
 /// Linear layers computed in bfloat16, for devices with units for that: inputs, weights and bias are rounded, summed in float32, and the
 /// result, like the gradients on their way back, has bfloat16's eight bits of mantissa. Weights, optimiser, and everything between the layers stay float32. The rest of what CUDA
-/// multiplies (attention) may use TensorFloat-32 meanwhile.
+/// multiplies (attention) may use TensorFloat-32 meanwhile. A processor without such units multiplies the rounded numbers in float32, where their products are exact: the same results
+/// but for the order of sums, so that what was trained elsewhere can be repeated and resumed.
 /// </summary>
 public static class BFloat16Products
 {
+    private static readonly bool AreInProcessor = Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
+
     [ThreadStatic]
     private static bool used;
 
@@ -18,8 +21,7 @@ public static class BFloat16Products
     internal static bool AreUsed => used;
 
     /// <summary>Whether a device multiplies bfloat16 faster than float32: a CUDA device, or a processor with AVX512-BF16.</summary>
-    public static bool AreFastOn(Device device) =>
-        device.type == DeviceType.CUDA || (Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0);
+    public static bool AreFastOn(Device device) => device.type == DeviceType.CUDA || AreInProcessor;
 
     /// <summary>Until it is disposed, linear layers on this thread work so.</summary>
     public static IDisposable UseOnThisThread() => new Scope();
@@ -34,11 +36,12 @@ public static class BFloat16Products
     {
         if (!used || input.dtype != ScalarType.Float32) return null;
         Tensor small = Round(weight);
-        return nn.functional.linear(Round(input), transposed ? small : small.t(), bias is null ? null : Round(bias)).to(ScalarType.Float32);   // (.., out)
+        return Round(nn.functional.linear(Round(input), transposed ? small : small.t(), bias is null ? null : Round(bias))).to(ScalarType.Float32); // (.., out)
     }
 
-    /// <summary>The same numbers with eight bits of mantissa.</summary>
-    internal static Tensor Round(Tensor numbers) => numbers.to(ScalarType.BFloat16);
+    /// <summary>The same numbers with eight bits of mantissa: in bfloat16, or in float32 where that is faster.</summary>
+    internal static Tensor Round(Tensor numbers) =>
+        AreInProcessor || numbers.device_type != DeviceType.CPU ? numbers.to(ScalarType.BFloat16) : numbers.to(ScalarType.BFloat16).to(ScalarType.Float32);
 
     private sealed class Scope : IDisposable
     {

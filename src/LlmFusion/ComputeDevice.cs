@@ -20,13 +20,9 @@ public static class ComputeDevice
         _ => throw new ArgumentException($"device: got {name}, expected auto, cpu or cuda"),
     };
 
-    /// <summary>Fails where products in bfloat16 would be slower than those in float32.</summary>
-    /// <exception cref="ArgumentException">They would be.</exception>
-    public static void RequireBFloat16(Device device)
-    {
-        if (!BFloat16Products.AreFastOn(device))
-            throw new ArgumentException("bf16: got the device cpu without AVX512-BF16, which multiplies bfloat16 more slowly than float32; expected a CUDA device or such a processor, or no --bf16");
-    }
+    /// <summary>What a user who asks for products in bfloat16 should know: that they are slow on this device; null where they are not.</summary>
+    public static string? NoteOnBFloat16(Device device) => BFloat16Products.AreFastOn(device) ? null
+        : "bf16: this processor has no AVX512-BF16, so numbers are rounded and multiplied in float32: results as on one that has it, but slower than without --bf16";
 
     private static Device Cuda(int index) => new(DeviceType.CUDA, index % Math.Max(1, cuda.device_count()));
 }

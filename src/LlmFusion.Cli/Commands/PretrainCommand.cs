@@ -35,7 +35,7 @@ internal static class PretrainCommand
         Add<int>("--vocabulary", "Most tokens of the vocabulary", standard.VocabularySize, (c, v) => c with { VocabularySize = v });
         Add<int>("--seed", "Seed of weights, order, masks and random SMILES", standard.Seed, (c, v) => c with { Seed = v });
         Add<double>("--checkpoint-minutes", "Minutes between checkpoints, 0 for one after every step", standard.CheckpointMinutes, (c, v) => c with { CheckpointMinutes = v });
-        Add<bool>("--bf16", "Multiply in bfloat16: 1.3 (graph) to 1.8 times (sequences) as fast on processors with AVX512-BF16; also on CUDA devices; weights stay float32", null, (c, v) => c with { Bf16 = v });
+        Add<bool>("--bf16", "Multiply in bfloat16: 1.3 (graph) to 1.8 times (sequences) as fast on processors with AVX512-BF16; also on CUDA devices; slower than float32 elsewhere; weights stay float32", null, (c, v) => c with { Bf16 = v });
         Add<string>("--device", "auto, cpu or cuda", standard.Device, (c, v) => c with { Device = v });
         HelpWithExamples.Set(
             command,

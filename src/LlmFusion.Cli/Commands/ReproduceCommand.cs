@@ -24,7 +24,7 @@ internal static class ReproduceCommand
         Option<int> jobs = new("--jobs") { Description = "Cells that run at once, each in a process with its share of the cores", DefaultValueFactory = _ => 1 };
         Option<bool> noReport = new("--no-report") { Description = "Write results alone, no report" };
         Option<string?> control = new("--control") { Description = "For pretraining: the encoder of pretrain smiles --objective mlm", HelpName = "FOLDER" };
-        Option<bool> bf16 = new("--bf16") { Description = "Train networks with products in bfloat16, as train --bf16 does: 1.3 (graph) to 1.8 times (sequences) as fast on processors with AVX512-BF16" };
+        Option<bool> bf16 = new("--bf16") { Description = "Train networks with products in bfloat16, as train --bf16 does: 1.3 (graph) to 1.8 times (sequences) as fast on processors with AVX512-BF16, slower than float32 elsewhere" };
         Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, scale, seeds, only, dryRun, jobs, noReport, control, bf16 };
         HelpWithExamples.Set(command, ["./llmfusion reproduce table1 --scale smoke -o my-table1", "./llmfusion reproduce table2 --seeds 3 -o my-table2", "./llmfusion reproduce fusion --seeds 3 -o my-fusion", "./llmfusion reproduce fusion -o my-fusion --only gr,mfp", "./llmfusion reproduce pretraining --control my-mlm-encoder -o my-pretraining --dry-run"],
             ["Cells run one after the other, or --jobs at once. Ctrl-C keeps what is done and where the cell under way is: the same command goes on."]);

@@ -112,7 +112,7 @@ internal sealed class RunOptions
         Add<bool>("--checkpoint-activations", "Compute the language model's activations again in the backward pass instead of keeping them: less memory, more work", (c, v) => c with { CheckpointActivations = v });
         Add<bool>("--keep-checkpoints", "Keep the checkpoints of a finished run, to resume it with more --epochs", (c, v) => c with { KeepCheckpoints = v });
         Add<string>("--device", "auto, cpu or cuda", (c, v) => c with { Device = v }, c => c.Device);
-        Add<bool>("--bf16", "Multiply in bfloat16 while training: 1.3 (graph) to 1.8 times (sequences) as fast on processors with AVX512-BF16; also on CUDA devices; weights stay float32", (c, v) => c with { Bf16 = v });
+        Add<bool>("--bf16", "Multiply in bfloat16 while training: 1.3 (graph) to 1.8 times (sequences) as fast on processors with AVX512-BF16; also on CUDA devices; slower than float32 elsewhere; weights stay float32", (c, v) => c with { Bf16 = v });
         Add<bool>("--ridge", "Fit ridge regression on count fingerprints beside, as a baseline", (c, v) => c with { RidgeBaseline = v });
     }
 

@@ -40,7 +40,7 @@ internal sealed class RelationLinear : autograd.SingleTensorFunction<RelationLin
         Tensor said = empty(graphs.Nodes + rows.Node.Length, width), by = rounded ? BFloat16Products.Round(weight) : weight;
         if (rounded) bias = BFloat16Products.Round(bias);
         foreach ((int map, Tensor input, long first) in Maps(z, Gather(z, rows), rows, rounded))
-            said.narrow(0, first, input.shape[0]).copy_(nn.functional.linear(input, by.narrow(0, map * width, width), bias.narrow(0, map * width, width)));
+            said.narrow(0, first, input.shape[0]).copy_(Result(nn.functional.linear(input, by.narrow(0, map * width, width), bias.narrow(0, map * width, width)), rounded));
         ctx.save_for_backward([z, weight]);
         ctx.save_data(Graphs, graphs);
         ctx.save_data(Rounded, rounded);
@@ -64,8 +64,8 @@ internal sealed class RelationLinear : autograd.SingleTensorFunction<RelationLin
             Tensor slopes = gradient.narrow(0, first, input.shape[0]);
             ofBias.narrow(0, map * width, width).copy_(slopes.sum([0]));
             if (rounded) slopes = BFloat16Products.Round(slopes);
-            ofWeight.narrow(0, map * width, width).copy_(slopes.t().matmul(input));
-            Tensor back = slopes.matmul(by.narrow(0, map * width, width)).to(ScalarType.Float32);
+            ofWeight.narrow(0, map * width, width).copy_(Result(slopes.t().matmul(input), rounded));
+            Tensor back = Result(slopes.matmul(by.narrow(0, map * width, width)), rounded).to(ScalarType.Float32);
             if (first == 0) ofZ = back;
             else parts.Add((back, first - z.shape[0]));
         }
@@ -80,6 +80,8 @@ internal sealed class RelationLinear : autograd.SingleTensorFunction<RelationLin
         grad_output.Dispose();
         return BackwardResults.Return(ofZ, ofWeight, ofBias, null)!;
     }
+
+    private static Tensor Result(Tensor product, bool rounded) => rounded ? BFloat16Products.Round(product) : product;
 
     /// <summary>The states of the nodes behind the first A rows, (P, H); copied again in the backward pass, which costs less than keeping them.</summary>
     private static unsafe Tensor Gather(Tensor z, RelationRows rows)

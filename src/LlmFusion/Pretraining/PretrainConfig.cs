@@ -91,7 +91,7 @@ public sealed record PretrainConfig
     /// <summary>auto, cpu or cuda.</summary>
     public string Device { get; init; } = "auto";
 
-    /// <summary>Whether products are computed in bfloat16 where the encoder is linear; only on CUDA devices and processors with AVX512-BF16.</summary>
+    /// <summary>Whether products are computed in bfloat16 where the encoder is linear; slower than float32 on processors without AVX512-BF16.</summary>
     public bool Bf16 { get; init; }
 
     /// <summary>Most sequences that validate.</summary>

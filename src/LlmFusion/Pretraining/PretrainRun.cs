@@ -50,7 +50,7 @@ public static class PretrainRun
     private static PretrainRecord Run(PretrainConfig config, RunFolder folder, TrainingState? resumed, Action<TrainingEvent> observe, CancellationToken cancellation)
     {
         Device device = ComputeDevice.Resolve(config.Device);
-        if (config.Bf16) ComputeDevice.RequireBFloat16(device);
+        if (config.Bf16 && ComputeDevice.NoteOnBFloat16(device) is { } slow) observe(new RunNote(slow));
         RunEnvironment environment = RunEnvironment.Current(device);
         PretrainCorpus corpus = PretrainCorpus.Read(config, observe, cancellation);
         if (resumed is not null && resumed.DataSha256 != corpus.Sha256)

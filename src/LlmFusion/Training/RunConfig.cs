@@ -306,7 +306,7 @@ public sealed partial record RunConfig
     /// <summary><c>auto</c>, <c>cpu</c> or <c>cuda</c>.</summary>
     public string Device { get; init; } = "auto";
 
-    /// <summary>Whether training multiplies in bfloat16 where the network is linear; only on CUDA devices and processors with AVX512-BF16.</summary>
+    /// <summary>Whether training multiplies in bfloat16 where the network is linear; slower than float32 on processors without AVX512-BF16.</summary>
     public bool Bf16 { get; init; }
 
     /// <summary>Whether the test split is opened at the end.</summary>

@@ -67,7 +67,6 @@ public static class TrainingRun
         config = config with { Modalities = config.Modalities ?? [.. RunConfig.DefaultModalities] };
         config.Check();
         Device device = ComputeDevice.Resolve(config.Device, group.LocalRank);
-        if (config.Bf16) ComputeDevice.RequireBFloat16(device);
         using RunFolder? folder = group.IsFirst ? RunFolder.Open(output, resume, overwrite) : null; // the others only read
         TrainingCheckpoint checkpoint = folder?.Checkpoint ?? new TrainingCheckpoint(output);
         TrainingState? resumed = resume && checkpoint.Exists ? checkpoint.ReadState() : null;
@@ -79,6 +78,7 @@ public static class TrainingRun
         _ = (Objective.Of(config), config.PlacesOfContributions()); // of what is no target, before anything is computed
         RunEnvironment environment = RunEnvironment.Current(device);
         List<string> notes = [];
+        if (config.Bf16 && ComputeDevice.NoteOnBFloat16(device) is { } slow) notes.Add(slow);
         if (splits.HeldOut.Count > 0)
             notes.Add(string.Create(CultureInfo.InvariantCulture, $"{splits.HeldOut.Count:N0} training rows are left out: their molecules, stereochemistry aside, stand in the validation or test split of one of the data sets"));
         if (resumed is not null)

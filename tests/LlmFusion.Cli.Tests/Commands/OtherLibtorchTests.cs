@@ -62,19 +62,11 @@ public sealed class OtherLibtorchTests : IDisposable
     }
 
     [Fact]
-    public async Task Products_in_bfloat16_are_refused_where_they_would_be_slower_and_train_elsewhere()
+    public async Task Products_in_bfloat16_train_and_a_note_says_where_they_are_slow()
     {
-        string[] command = ["train", "--data", "demo", "--modalities", "fingerprint,graph", "--size", "tiny", "--epochs", "1", "--bf16", "-o", _cli["model"]];
-        if (BFloat16Products.AreFastOn(TorchSharp.torch.CPU))
-        {
-            Assert.Equal(ExitCode.Done, await _cli.Run(command));
-            Assert.True(File.Exists(_cli["model/model.safetensors"]));
-            return;
-        }
-
-        Assert.Equal(ExitCode.Failed, await _cli.Run(command));
-        Assert.Contains("bf16: got the device cpu", _cli.Error, StringComparison.Ordinal);
-        Assert.False(Directory.Exists(_cli["model"]));
+        Assert.Equal(ExitCode.Done, await _cli.Run("train", "--data", "demo", "--modalities", "fingerprint,graph", "--size", "tiny", "--epochs", "1", "--bf16", "-o", _cli["model"]));
+        Assert.True(File.Exists(_cli["model/model.safetensors"]));
+        Assert.Equal(!BFloat16Products.AreFastOn(TorchSharp.torch.CPU), _cli.Error.Contains("no AVX512-BF16", StringComparison.Ordinal));
     }
 
     private (int Code, string Output, string Error) Run(params string[] arguments)
