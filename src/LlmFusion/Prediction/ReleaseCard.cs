@@ -123,7 +123,7 @@ public static class ReleaseCard
             card.AppendLine().AppendLine("QM9's properties are of single molecules in the gas phase by density functional theory (B3LYP/6-31G(2df,p)), not of experiments.");
     }
 
-    private static string Describe(ModalityEntry modality, RunConfig config) => config.FreezeEncoders && modality.Tuned is { } own
+    private static string Describe(ModalityEntry modality, RunConfig config) => config.FreezeEncoders && !config.EncoderLearningRates.ContainsKey(modality.Name) && modality.Tuned is { } own
         ? $"{modality.Name} ({modality.Modality().Abbreviation}, an encoder of the model's own that was {own.Id ?? own.Model} once)"
         : ModelCard.Describe(modality);
 

@@ -79,11 +79,11 @@ internal sealed class InitialModel : IDisposable
         IReadOnlyList<Modality> stack = own.StackOrder();
         foreach (string name in config.Encoders.Keys.Where(name => Has(Modality.Parse(name))))
             throw new ArgumentException($"encoder of {name}: got {config.Encoders[name]}, but {Entry.Name} has one, which the run begins from; expected encoders of new modalities alone");
-        foreach (string name in config.EncoderLearningRates.Keys.Where(name => Inputs.Frozen.Keys.Any(m => m.Name == name) || (config.FreezeEncoders && Has(Modality.Parse(name)))))
+        foreach (string name in config.EncoderLearningRates.Keys.Where(name => Inputs.Frozen.Keys.Any(m => m.Name == name)))
             throw new ArgumentException($"encoder_learning_rates: got {name}, whose encoder in {Entry.Name} is frozen; expected one that is trained along");
 
-        if (config.FreezeEncoders && !stack.Any(m => m.IsSequence && Has(m) && !Inputs.Frozen.ContainsKey(m)))
-            throw new ArgumentException($"freeze_encoders: of {string.Join(", ", stack)}, {Entry.Name} has no encoder that was trained along, of smiles, selfies or text; expected one, or no freeze_encoders");
+        if (config.FreezeEncoders && !stack.Any(m => m.IsSequence && Has(m) && !Inputs.Frozen.ContainsKey(m) && !config.EncoderLearningRates.ContainsKey(m.Name)))
+            throw new ArgumentException($"freeze_encoders: of {string.Join(", ", stack)}, {Entry.Name} has no encoder that was trained along, of smiles, selfies or text, and is not named in encoder_learning_rates; expected one, or no freeze_encoders");
 
         IEnumerable<string> decided = Architecture;
         if (Has(Modality.Fingerprint) && stack.Contains(Modality.Fingerprint))
@@ -108,7 +108,8 @@ internal sealed class InitialModel : IDisposable
     }
 
     /// <summary>The encoders of sequences that were trained along with the model, as frozen ones that go on being its own.</summary>
-    public Dictionary<Modality, FrozenEncoder> OwnEncodersFrozen() => _model.Manifest!.Modalities.Where(entry => entry.Modality().IsSequence && entry.Frozen is null)
+    /// <param name="trained">Names of modalities whose encoders are trained on.</param>
+    public Dictionary<Modality, FrozenEncoder> OwnEncodersFrozen(ICollection<string> trained) => _model.Manifest!.Modalities.Where(entry => entry.Modality().IsSequence && entry.Frozen is null && !trained.Contains(entry.Name))
         .ToDictionary(entry => entry.Modality(), entry =>
         {
             (Modality modality, string folder, TunedEntry? tuned) = (entry.Modality(), ModelFiles.Inside(_folder, entry.Encoder), entry.Tuned);

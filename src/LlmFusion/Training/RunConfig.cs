@@ -201,7 +201,7 @@ public sealed partial record RunConfig
     /// <summary>How often a modality is the one that is kept alone, relative to the others; one that is not named has its probability to stay, 1 - <see cref="ModalityDropout"/>.</summary>
     public Dictionary<string, double> SingleModalityWeights { get; init; } = [];
 
-    /// <summary>Whether the sequence encoders of <see cref="InitModel"/> stay as they are: their embeddings are computed once.</summary>
+    /// <summary>Whether the sequence encoders of <see cref="InitModel"/> that are not named in <see cref="EncoderLearningRates"/> stay as they are: their embeddings are computed once.</summary>
     public bool FreezeEncoders { get; init; }
 
     /// <summary>Modalities of fingerprint, graph and columns whose encoder is not that of <see cref="InitModel"/>, but begins anew: what it had learned by heart is forgotten.</summary>

@@ -42,7 +42,7 @@ internal sealed class RunEncoders(RunConfig config, InitialModel? initial, Model
     public InputEncoder Inputs(RepresentationOptions representation, IReadOnlyList<Representations> train, Dictionary<Modality, FrozenEncoder> pretrained)
     {
         IReadOnlyDictionary<Modality, EncoderChoice> choices = config.EncoderChoices();
-        Dictionary<Modality, FrozenEncoder> own = config.FreezeEncoders ? initial!.OwnEncodersFrozen() : [];
+        Dictionary<Modality, FrozenEncoder> own = config.FreezeEncoders ? initial!.OwnEncodersFrozen(config.EncoderLearningRates.Keys) : [];
         if (config.Init == InitKind.Random)
             foreach ((Modality modality, EncoderChoice choice) in choices)
                 pretrained[modality] = Random(modality, choice, train);

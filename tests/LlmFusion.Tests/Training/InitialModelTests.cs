@@ -152,7 +152,11 @@ public sealed class InitialModelTests : IDisposable
         // Whoever begins from it may train the encoders along again.
         using TrainedModel further = TrainedModelOf(_next with { InitModel = _folder["next"], LearningRate = 1e-3 }, "further");
         Assert.NotEqual(File.ReadAllBytes(_folder["next/encoders/smiles/model.safetensors"]), File.ReadAllBytes(_folder["further/encoders/smiles/model.safetensors"]));
-        Assert.Contains("is frozen", Assert.Throws<ArgumentException>(() => TrainedModelOf(config with { EncoderLearningRates = new() { ["smiles"] = 1e-4 } }, "refused")).Message);
+        // One that has a learning rate is not frozen with the others.
+        using TrainedModel one = TrainedModelOf(config with { EncoderLearningRates = new() { ["smiles"] = 1e-4 } }, "one");
+        Assert.NotEqual(File.ReadAllBytes(_folder["base/encoders/smiles/model.safetensors"]), File.ReadAllBytes(_folder["one/encoders/smiles/model.safetensors"]));
+        Assert.Equal(File.ReadAllBytes(_folder["base/encoders/selfies/model.safetensors"]), File.ReadAllBytes(_folder["one/encoders/selfies/model.safetensors"]));
+        Assert.Contains("and is not named in", Assert.Throws<ArgumentException>(() => TrainedModelOf(config with { EncoderLearningRates = new() { ["smiles"] = 1e-4, ["selfies"] = 1e-4 } }, "refused")).Message);
         Assert.Contains("freeze_encoders: of fingerprint, base has no encoder", Assert.Throws<ArgumentException>(() => TrainedModelOf(config with { Modalities = ["fingerprint"] }, "refused")).Message);
         Assert.Contains("freeze_encoders: got True, expected a model to begin from", Assert.Throws<ArgumentException>(() => TrainedModelOf(_base with { FreezeEncoders = true }, "refused")).Message);
     }
