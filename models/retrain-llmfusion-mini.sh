@@ -11,7 +11,7 @@ models/retrain-llmfusion-mini.sh [FOLDER]
 Trains llmfusion-smiles, llmfusion-selfies, llmfusion-text, llmfusion-mini and llmfusion-mini-qm9 into FOLDER (else llmfusion/retrained in the user's
 cache folder), from QM9 and ChEBI-20 in the data folder: about eight hours on two cores. What is done is not done again, and what was cut off goes on: start it again
 with the same FOLDER. Each leg ends in a full checkpoint, kept in FOLDER/run-LEG/checkpoints.
-Products are computed in bfloat16 where the processor has units for that (AVX512-BF16), as for the models of the repository except their first leg;
+Products are computed in bfloat16 where the processor has units for that (AVX512-BF16), as for the models of the repository except the first, fifth and sixth leg;
 elsewhere it takes longer (docs/results/bfloat16), and the models differ in their last digits as seeds do. llmfusion-mini differs more: the
 second leg of the repository's was trained without texts, by an earlier program, and its third leg began without what the second had learned of sums
 over atoms (docs/results/general-model). Where ChEBI-20's training file has descriptions, as the downloaded one has, they are read; the repository's
