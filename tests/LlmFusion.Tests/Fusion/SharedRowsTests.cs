@@ -58,7 +58,7 @@ public class SharedRowsTests
         Assert.NotNull(SharedRows.Of(present));
         Dictionary<Modality, Tensor> embeddings = modalities.ToDictionary(m => m, _ => randn(5, 8));
 
-        Tensor together = model.Forward(embeddings, present).Prediction;            // (5, 2)
+        Tensor together = model.Forward(embeddings, present).Prediction;                 // (5, 2)
         float[][] gradients = Gradients(model, together);
         Tensor apart = cat([.. Enumerable.Range(0, 5).Select(n => model.Forward(embeddings.ToDictionary(e => e.Key, e => e.Value[n..(n + 1)]), present[n..(n + 1)]).Prediction)]);
         Assert.True((together - apart).abs().max().item<float>() < 1e-5);                // float32 sums in another order
