@@ -1,3 +1,8 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
 namespace LlmFusion.Boosting;
 
 /// <summary>From where to where a setting is drawn.</summary>
@@ -38,7 +43,8 @@ public sealed record RandomSearch
     /// <param name="trial">The trial, from 0.</param>
     public BoosterSettings Draw(BoosterSettings standard, int seed, int trial)
     {
-        Random random = new(unchecked((seed * 1_000_003) + trial));
+        // Random's numbers are linear in its seed: neighbouring seeds would draw neighbouring settings.
+        Random random = new(BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{seed} {trial}")))));
         return standard with
         {
             LearningRate = Logarithmic(LearningRate),
@@ -52,6 +58,6 @@ public sealed record RandomSearch
 
         // Three digits say as much, and are read back as they were written.
         double Linear(SearchRange<double> range) => Math.Round(range.Low + ((range.High - range.Low) * random.NextDouble()), 3);
-        double Logarithmic(SearchRange<double> range) => double.Parse((range.Low * Math.Pow(range.High / range.Low, random.NextDouble())).ToString("G3", System.Globalization.CultureInfo.InvariantCulture), System.Globalization.CultureInfo.InvariantCulture);
+        double Logarithmic(SearchRange<double> range) => double.Parse((range.Low * Math.Pow(range.High / range.Low, random.NextDouble())).ToString("G3", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
     }
 }

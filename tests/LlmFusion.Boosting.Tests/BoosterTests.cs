@@ -123,6 +123,17 @@ public sealed class BoosterTests
         });
         Assert.InRange(trials.Count(t => t.Gamma == 0), 70, 130);
         Assert.Equal(6, trials.Select(t => t.MaxDepth).Distinct().Count());
+        // Neighbouring trials, and those of neighbouring seeds, have nothing in common: the correlation of 199 pairs of independent numbers is below 0.25 with a probability of 0.9996.
+        double[] rates = [.. trials.Select(t => Math.Log(t.LearningRate))], others = [.. Enumerable.Range(0, 200).Select(k => Math.Log(search.Draw(new(), seed: 4, k).LearningRate))];
+        Assert.InRange(Correlation(rates[..^1], rates[1..]), -0.25, 0.25);
+        Assert.InRange(Correlation(rates[..^2], rates[2..]), -0.25, 0.25);
+        Assert.InRange(Correlation(rates, others), -0.25, 0.25);
+
+        static double Correlation(double[] a, double[] b)
+        {
+            double x = a.Average(), y = b.Average();
+            return a.Zip(b).Sum(p => (p.First - x) * (p.Second - y)) / Math.Sqrt(a.Sum(v => (v - x) * (v - x)) * b.Sum(v => (v - y) * (v - y)));
+        }
     }
 
     /// <summary>Writes models for <c>record_xgboost_golden.py --check</c>, where LLMFUSION_XGBOOST_OUT names a folder.</summary>

@@ -28,6 +28,9 @@ public static class BaselineRun
     /// <summary>Name of the file of trials in a model folder.</summary>
     public const string TrialsFile = "trials.jsonl";
 
+    /// <summary>To be raised where settings are drawn, or rows chosen, in another way: trials of the old way are then no part of a search.</summary>
+    private const int SearchVersion = 2;
+
     private static readonly string[] Own = [TrialsFile, TrainingRun.ConfigFile, PredictiveModel.ManifestFile, BoostedModel.Trees, "encoders", "README.md", FolderLock.FileName];
 
     /// <summary>Runs search and final fit, and writes the model folder.</summary>
@@ -150,9 +153,8 @@ public static class BaselineRun
     private static SplitInputs Fewer(SplitInputs train, BaselineConfig config)
     {
         if (config.SearchRows is not { } count || count >= train.Rows.Count) return train;
-        int[] order = [.. Enumerable.Range(0, train.Rows.Count)];
-        new SeededShuffle((ulong)config.Run.SplitSeed).Shuffle(order);
-        int[] taken = [.. order.Take(count).Order()];
+        // Each row has a number of its own: where a modality cannot read some rows, the others' part stays the same.
+        int[] taken = [.. Enumerable.Range(0, train.Rows.Count).OrderBy(i => new SeededShuffle(unchecked(((ulong)config.Run.SplitSeed << 32) + (ulong)train.Rows[i].Number)).Next()).Take(count).Order()];
         return new SplitInputs([.. taken.Select(i => train.Rows[i])], [.. taken.Select(i => train.Inputs[i])], [.. taken.Select(i => train.Targets[i])]);
     }
 
@@ -176,5 +178,5 @@ public static class BaselineRun
 
     /// <summary>What decides a trial's result: data with targets and texts, encoders, the library, settings of the search; not how many trials there are.</summary>
     private static string KeyOf(BaselineConfig config, string data) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-        $"{data}\n{Booster.LibraryVersion}\n{JsonSerializer.Serialize(config with { Trials = 1, Threads = 0 }, RunConfig.Json)}")));
+        $"{SearchVersion} {data}\n{Booster.LibraryVersion}\n{JsonSerializer.Serialize(config with { Trials = 1, Threads = 0 }, RunConfig.Json)}")));
 }

@@ -15,12 +15,13 @@ public static class RidgeBaseline
     /// <param name="withoutTwins">Whether to measure also on the test molecules that do not stand in the data set's training split if stereochemistry is ignored.</param>
     /// <param name="observe">Receives progress.</param>
     /// <param name="cancellation">Stops between rows and between penalties.</param>
-    /// <returns>Metrics; the errors of each test molecule; metrics without twins, or null; the data.</returns>
-    public static (Comparison Metrics, TestErrors? Errors, EvaluationReport? WithoutStereoTwins, DataEntry Data) Run(RunConfig config, bool withoutTwins, Action<TrainingEvent> observe, CancellationToken cancellation)
+    /// <returns>Metrics; the errors of each test molecule; metrics without twins, or null; the data; what was fitted.</returns>
+    public static (Comparison Metrics, TestErrors? Errors, EvaluationReport? WithoutStereoTwins, DataEntry Data, RidgeRegression Fitted) Run(RunConfig config, bool withoutTwins, Action<TrainingEvent> observe, CancellationToken cancellation)
     {
         config = config with { Modalities = [Modality.Fingerprint.Name] };
         DataSplits splits = RunData.Open(config);
-        IReadOnlyDictionary<string, PreparedRows> data = RunRows.Prepare(config with { Targets = [.. splits.Targets] }, splits, initial: null, observe, cancellation).Prepared;
+        RunRows read = RunRows.Prepare(config with { Targets = [.. splits.Targets] }, splits, initial: null, observe, cancellation);
+        IReadOnlyDictionary<string, PreparedRows> data = read.Prepared;
         RidgeRegression ridge = RidgeRegression.Fit(Rows(data[Parts.Train]), Truth(data[Parts.Train]), Rows(data[Parts.Valid]), Truth(data[Parts.Valid]), cancellation: cancellation);
         ConstantPredictor constant = ConstantPredictor.Fit(Truth(data[Parts.Train]));
         string[] units = [.. splits.Targets.Select((t, i) => config.Units.GetValueOrDefault(t) ?? splits.Units[i])];
@@ -44,7 +45,7 @@ public static class RidgeBaseline
             alone = new EvaluationReport(kept.Length, 0, Metrics.PerTarget(splits.Targets, Truth(some), ridge.Predict(Rows(some)), config.Seed));
         }
 
-        return (metrics, errors, alone, new DataEntry(splits.Name, splits.Sha256, data[Parts.Train].Rows.Count, data[Parts.Valid].Rows.Count, splits.Test.Count));
+        return (metrics, errors, alone, new DataEntry(splits.Name, splits.Sha256, data[Parts.Train].Rows.Count, data[Parts.Valid].Rows.Count, splits.Test.Count) { Sha256 = read.Sha256(splits, encoder: null) }, ridge);
 
         SparseRows Rows(PreparedRows rows) => SparseRows.FromCounts(rows.Representations.Select(r => r.Fingerprint!.Value).Select(c => (c.Bits, c.Counts)), config.Fingerprint.Size);
     }

@@ -55,6 +55,9 @@ public sealed record CellResult
     /// <summary>The trial that was chosen for each target, and how many of its trees predict; empty for what has no trees.</summary>
     public IReadOnlyList<ChosenTrees> Trees { get; init; } = [];
 
+    /// <summary>The penalty that was chosen for each target, in the order of the targets; empty for what is not ridge regression.</summary>
+    public IReadOnlyList<double> Penalties { get; init; } = [];
+
     /// <summary>The learning curve.</summary>
     public required IReadOnlyList<CurvePoint> Curve { get; init; }
 
@@ -64,7 +67,7 @@ public sealed record CellResult
     /// <summary>Seconds of these in which a network was trained; null for others, and in results of earlier versions.</summary>
     public double? TrainingSeconds { get; init; }
 
-    /// <summary>Trained parameters.</summary>
+    /// <summary>Trained parameters; 0 for trees.</summary>
     public required long Parameters { get; init; }
 
     /// <summary>The data, with hashes.</summary>

@@ -111,6 +111,9 @@ public sealed record StudyRow(string Name, string Title, string Group, CellTask 
 
     /// <summary>The one target that it is trained for; null: all targets of the panel at once.</summary>
     public string? Target { get; init; }
+
+    /// <summary>With how many seeds it is run at least: a row with several lends its spread to those of its kind that have one (<see cref="SeedSpread"/>).</summary>
+    public int Seeds { get; init; } = 1;
 }
 
 /// <summary>A question that a table answers: every row is trained on the data of every panel, with every seed.</summary>
@@ -141,7 +144,7 @@ public sealed record Study
     public IReadOnlyList<StudyClaim> Claims { get; init; } = [];
 
     /// <summary>All cells, seed after seed, so that a study that was cut off has whole tables of few seeds.</summary>
-    /// <param name="seeds">How many seeds, from 0.</param>
+    /// <param name="seeds">How many seeds, from 0; rows may ask for more.</param>
     /// <param name="only">Names of cells, or parts of them, one of which a cell must have; null: all cells.</param>
     public IReadOnlyList<StudyCell> Cells(int seeds, IReadOnlyList<string>? only = null)
     {
@@ -161,10 +164,10 @@ public sealed record Study
 
     private IReadOnlyList<StudyCell> All(int seeds) =>
     [
-        .. from seed in Enumerable.Range(0, seeds)
+        .. from seed in Enumerable.Range(0, Math.Max(seeds, Rows.Max(row => row.Seeds)))
            from row in Rows
            from panel in Panels
-           where row.Panels?.Contains(panel.Name) != false && (seed == 0 || row.Task is not CellTask.Ridge) // ridge regression has nothing that a seed decides
+           where row.Panels?.Contains(panel.Name) != false && (seed == 0 || (row.Task is not CellTask.Ridge && seed < Math.Max(seeds, row.Seeds))) // ridge regression has nothing that a seed decides
            select new StudyCell(row, panel, seed),
     ];
 }
@@ -190,11 +193,22 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
     private static RunConfig WithoutTraining(RunConfig config)
     {
         RunConfig byDefault = new();
-        return config with { Epochs = byDefault.Epochs, EarlyStopping = byDefault.EarlyStopping, Loss = byDefault.Loss };
+        return config with
+        {
+            Epochs = byDefault.Epochs,
+            EarlyStopping = byDefault.EarlyStopping,
+            Loss = byDefault.Loss,
+            Dropout = byDefault.Dropout,
+            ModalityDropouts = byDefault.ModalityDropouts,
+            BatchSize = byDefault.BatchSize,
+            LearningRate = byDefault.LearningRate,
+            WeightDecay = byDefault.WeightDecay,
+            EmaDecay = byDefault.EmaDecay,
+        };
     }
 
-    /// <summary>To be raised where the program gives another result for the same configuration, and old cells must not stand beside new ones.</summary>
-    private const int Version = 2;
+    /// <summary>To be raised where the program gives another result for the same configuration, or has other defaults (ranges of the search too), and old cells must not stand beside new ones.</summary>
+    private int Version => Task is CellTask.Boosted ? 3 : 2;
 
     private static readonly ConcurrentDictionary<string, string> Hashes = new();
 
@@ -205,7 +219,7 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
     /// </summary>
     public string Key()
     {
-        CellTask named = Task.Changed(config => config with { Encoders = config.Encoders.ToDictionary(e => e.Key, e => Named(e.Value)) });
+        CellTask named = Task.Changed(config => config with { Encoders = config.Encoders.ToDictionary(e => e.Key, e => Named(e.Value)), Backbone = config.Backbone is { } backbone ? Named(backbone) : null });
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{Version} {named.GetType().Name} {WithoutDefaults(ToJson(named)).ToJsonString()}")));
 
         static JsonObject WithoutDefaults(JsonObject task)

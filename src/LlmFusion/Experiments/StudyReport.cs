@@ -161,7 +161,7 @@ public static class StudyReport
     private static IEnumerable<(string Text, string Small, bool Bold)> Fields(StudyTable table, StudyLine line) =>
     [
         .. line.Entries.Select(e => e is null ? ("", "", false) : (Number(e.Value.Mean), $"{Number(e.Value.Interval.Low)} to {Number(e.Value.Interval.High)}", e.IsBest)),
-        .. table.PaperTargets.Select((_, t) => line.Paper[t] is { } paper ? (Number(paper.Value), paper.Above is { } above ? above.ToString("ours +0 %;ours -0 %", CultureInfo.InvariantCulture) : "", false) : ("", "", false)),
+        .. table.PaperTargets.Select((_, t) => line.Paper[t] is { } paper ? (Number(paper.Value), paper.Above is { } above ? above.ToString("ours +0 %;ours -0 %", CultureInfo.InvariantCulture) + (paper.OnOtherData is { } other ? $", {other.Title}" : "") : "", false) : ("", "", false)),
         (line.Parameters == 0 ? "" : (line.Parameters / 1e6).ToString("F1", CultureInfo.InvariantCulture) + " M", "", false),
         ((line.Seconds / 60).ToString(line.Seconds < 600 ? "F1" : "F0", CultureInfo.InvariantCulture), "", false),
     ];
@@ -193,7 +193,7 @@ public static class StudyReport
         int[] drawn = [.. results.Select(r => r.Seed).Distinct().Order()];
         string means = drawn.Length == 1 ? $"One seed ({drawn[0]})" : $"Means over the seeds {string.Join(", ", drawn)}";
         string intervals = drawn.Length == 1 ? "by bootstrap over the test molecules alone; another seed may differ by more" : "mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds (a row with one seed has the spread of those of its kind with several)";
-        yield return $"{means} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, {intervals}. Bold: a row whose interval lies below those of all others.";
+        yield return $"{means} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, {intervals}. Bold: a row whose interval lies below those of all others. Minutes: of a network its training, of the rest all, reading of molecules and embedding too.";
         yield return string.Create(CultureInfo.InvariantCulture, $"{results.Length} runs, {results.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", results.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} thread{(e.Threads == 1 ? "" : "s")}" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", results.Select(r => r.Environment?.Program).OfType<string>().Distinct())}. Settings, hashes, curve and metrics of each are in `cells/`. Again: `./llmfusion reproduce {study.Arguments} --seeds {seeds} -o FOLDER`.");
         foreach (StudyPanel panel in study.Panels)
         {

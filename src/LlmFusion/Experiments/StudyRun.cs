@@ -145,6 +145,7 @@ public sealed class StudyRun
             ConstantWithoutStereoTwins = alone?.Constant,
             Trials = outcome.Trials,
             Trees = outcome.Trees,
+            Penalties = outcome.Penalties,
             Curve = outcome.Curve,
             Seconds = Math.Max(outcome.Seconds, clock.Elapsed.TotalSeconds),
             TrainingSeconds = cell.Task is CellTask.Fusion ? outcome.Seconds : null,
@@ -160,8 +161,8 @@ public sealed class StudyRun
 
         void Tell(TrainingEvent happened) => observe(new StudyEvent.Within(happened));
 
-        Outcome OfRidge((Comparison Metrics, TestErrors? Errors, EvaluationReport? WithoutStereoTwins, DataEntry Data) fitted) =>
-            new(fitted.Metrics, fitted.Errors, fitted.WithoutStereoTwins, [], [], [], 0, 0, fitted.Data, RunEnvironment.Current(TorchSharp.torch.CPU));
+        Outcome OfRidge((Comparison Metrics, TestErrors? Errors, EvaluationReport? WithoutStereoTwins, DataEntry Data, RidgeRegression Fitted) of) =>
+            new(of.Metrics, of.Errors, of.WithoutStereoTwins, [], [], [], 0, of.Fitted.Weights.Sum(w => w.Count + 1), of.Data, RunEnvironment.Current(TorchSharp.torch.CPU)) { Penalties = of.Fitted.Lambdas };
 
         Outcome Of(TrainingSummary summary) => new(summary.Manifest.Metrics, summary.TestErrors, TwinsOf(cell, folder, cancellation), TrialLog.In(Path.Combine(folder, BaselineRun.TrialsFile)),
             [.. (summary.Manifest.Baseline?.Targets ?? []).Zip(summary.Manifest.Targets, (trees, target) => new ChosenTrees(target.Name, trees.Trial, trees.Trees))], [.. summary.History.Select(h => new CurvePoint(h.TrainLoss, h.ValidLoss))],
@@ -169,7 +170,11 @@ public sealed class StudyRun
     }
 
     /// <summary>What a run gave, whatever it was.</summary>
-    private sealed record Outcome(Comparison Metrics, TestErrors? TestErrors, EvaluationReport? WithoutStereoTwins, IReadOnlyList<Trial> Trials, IReadOnlyList<ChosenTrees> Trees, IReadOnlyList<CurvePoint> Curve, double Seconds, long Parameters, DataEntry Data, RunEnvironment? Environment);
+    private sealed record Outcome(Comparison Metrics, TestErrors? TestErrors, EvaluationReport? WithoutStereoTwins, IReadOnlyList<Trial> Trials, IReadOnlyList<ChosenTrees> Trees, IReadOnlyList<CurvePoint> Curve, double Seconds, long Parameters, DataEntry Data, RunEnvironment? Environment)
+    {
+        /// <summary>Of ridge regression, by target.</summary>
+        public IReadOnlyList<double> Penalties { get; init; } = [];
+    }
 
     /// <summary>Only ChEBI-20's splits hold stereoisomers of each other's molecules.</summary>
     private static bool HasTwins(StudyCell cell) => cell.Task.Run.Data == Chebi20;

@@ -55,13 +55,19 @@ internal sealed record StudyColumn(StudyPanel Panel, string Target, string Unit,
 /// <param name="IsBest">Whether its interval lies below those of all other rows.</param>
 internal sealed record StudyEntry(StudyValue Value, bool IsBest);
 
+/// <summary>What the paper gives for a row.</summary>
+/// <param name="Value">Its error.</param>
+/// <param name="Above">By how much ours is above it, as a share; null where ours has not been run.</param>
+/// <param name="OnOtherData">The panel of ours where that is not the paper's data, else null.</param>
+internal sealed record StudyPaper(double Value, double? Above, StudyPanel? OnOtherData);
+
 /// <summary>A row of the table.</summary>
 /// <param name="Row">The row.</param>
 /// <param name="Entries">By column; null where it has not been run.</param>
-/// <param name="Paper">By target of <see cref="StudyTable.PaperTargets"/>: what the paper gives, and by how much ours is above it, as a share; null where the paper has no such row.</param>
+/// <param name="Paper">By target of <see cref="StudyTable.PaperTargets"/>: what the paper gives and how ours compares; null where the paper has no such row.</param>
 /// <param name="Parameters">Trained parameters.</param>
-/// <param name="Seconds">Mean time of a cell.</param>
-internal sealed record StudyLine(StudyRow Row, IReadOnlyList<StudyEntry?> Entries, IReadOnlyList<(double Value, double? Above)?> Paper, double Parameters, double Seconds);
+/// <param name="Seconds">Mean time of a cell: of a network its training alone, where that is known.</param>
+internal sealed record StudyLine(StudyRow Row, IReadOnlyList<StudyEntry?> Entries, IReadOnlyList<StudyPaper?> Paper, double Parameters, double Seconds);
 
 /// <summary>What is done of a study, as a table of errors on the test split.</summary>
 /// <param name="Columns">Its columns.</param>
@@ -104,10 +110,12 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
         {
             CellResult[] cells = [.. study.Panels.SelectMany(panel => results[(row, panel)])];
             return new StudyLine(row, [.. own.Select((value, c) => value is null ? null : new StudyEntry(value, values.All(other => other == own || other[c] is not { } its || its.Interval.Low > value.Interval.High)))],
-                [.. paper.Select(target => row.Paper.TryGetValue(target, out double given) ? (given, Above(target, given)) : ((double, double?)?)null)], cells.Average(c => c.Parameters), cells.Average(c => c.Seconds));
+                [.. paper.Select(target => row.Paper.TryGetValue(target, out double given) ? Beside(target, given) : null)], cells.Average(c => c.Parameters), cells.Average(c => c.TrainingSeconds ?? c.Seconds));
 
-            // Only on the data that the paper's numbers are of.
-            double? Above(string target, double given) => columns.Index().Where(c => c.Item.Target == target && c.Item.Panel.IsPapers).Select(c => own[c.Index]).FirstOrDefault(v => v is not null) is { } ours ? (ours.Mean - given) / given : null;
+            // On the data that the paper's numbers are of, where the row was run on that.
+            StudyPaper Beside(string target, double given) =>
+                columns.Index().Where(c => c.Item.Target == target && own[c.Index] is not null).OrderByDescending(c => c.Item.Panel.IsPapers).Select(c => (c.Item.Panel, own[c.Index]!.Mean)).FirstOrDefault() is ({ } panel, double mean)
+                    ? new StudyPaper(given, (mean - given) / given, panel.IsPapers ? null : panel) : new StudyPaper(given, null, null);
         }
     }
 

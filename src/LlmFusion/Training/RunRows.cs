@@ -49,12 +49,13 @@ internal sealed record RunRows(RepresentationOptions Representation, IReadOnlyDi
 
     /// <summary>What a resumed run must find unchanged: the split, what the network reads of it, its targets, the frozen encoders, and the model it began from.</summary>
     /// <param name="splits">The data.</param>
-    /// <param name="encoder">What encodes it.</param>
+    /// <param name="encoder">What encodes it; null where only fingerprints are read.</param>
     /// <param name="initial">The model that the run begins from, or null.</param>
-    public string Sha256(DataSplits splits, InputEncoder encoder, InitialModel? initial = null)
+    public string Sha256(DataSplits splits, InputEncoder? encoder, InitialModel? initial = null)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string line in encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256).Concat(encoder.Tuned.Values.Select(t => t.Origin.FilesSha256)).Concat(encoder.Representation.Vectors.Values.Select(v => v.Sha256)).Prepend(splits.Sha256))
+        string[] files = encoder is null ? [] : [.. encoder.Frozen.Values.Select(f => f.Identity ?? f.FilesSha256), .. encoder.Tuned.Values.Select(t => t.Origin.FilesSha256), .. encoder.Representation.Vectors.Values.Select(v => v.Sha256)];
+        foreach (string line in files.Prepend(splits.Sha256))
             hash.AppendData(Encoding.UTF8.GetBytes(line + "\n"));
         if (initial is not null) hash.AppendData(Encoding.UTF8.GetBytes(initial.Entry.WeightsSha256 + "\n"));
         foreach (string part in new[] { Parts.Train, Parts.Valid })

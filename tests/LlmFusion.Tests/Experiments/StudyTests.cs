@@ -144,13 +144,13 @@ public sealed class StudyTests : IDisposable
         {
             Rows =
             [
-                new("um", "UM", "xgboost", new CellTask.Boosted(new() { Run = config, Trials = 2, EarlyStopping = 5 }), 0.1) { Paper = new Dictionary<string, double> { ["logp"] = 2 } },
+                new("um", "UM", "xgboost", new CellTask.Boosted(new() { Run = config, Trials = 2, EarlyStopping = 5 }), 0.1) { Paper = new Dictionary<string, double> { ["logp"] = 2 }, Seeds = 2 },
                 new("ridge", "ridge", "linear", new CellTask.Ridge(config), 0.1),
                 new("nowhere", "nowhere", "linear", new CellTask.Ridge(config), 0.1) { Panels = [] },
             ],
         };
         StudyRun run = new(study, output, seeds: 1);
-        Assert.Equal(["um.demo.seed0", "ridge.demo.seed0"], run.Cells.Select(c => c.Name));
+        Assert.Equal(["um.demo.seed0", "ridge.demo.seed0", "um.demo.seed1"], run.Cells.Select(c => c.Name));
         Assert.True(run.Run(_ => { }, TestContext.Current.CancellationToken));
         foreach (CellResult result in run.Cells.Select(c => run.ResultOf(c)!))
             Assert.True(result.Metrics.Find("test", "logp", result.Predictor)!.Mse < result.Metrics.Find("test", "logp", Comparison.Constant)!.Mse);
@@ -158,6 +158,14 @@ public sealed class StudyTests : IDisposable
         string report = File.ReadAllText(Path.Combine(output, StudyReport.FileName));
         Assert.Contains("| UM |", report, StringComparison.Ordinal);
         Assert.Contains("ours -", report, StringComparison.Ordinal);
+        Assert.DoesNotContain(", Demo</small>", report, StringComparison.Ordinal);
+        // Beside the paper's number also where it was run on other data alone, which is named.
+        Study elsewhere = study with { Panels = [study.Panels[0] with { IsPapers = false }] };
+        StudyReport.Write(new StudyRun(elsewhere, output, seeds: 1), output, seeds: 1);
+        Assert.Contains(", Demo</small>", File.ReadAllText(Path.Combine(output, StudyReport.FileName)), StringComparison.Ordinal);
+        CellResult ridge = run.ResultOf(run.Cells[1])!;
+        Assert.Equal((64, 2049L), (ridge.Data.Sha256!.Length, ridge.Parameters));
+        Assert.Contains(Assert.Single(ridge.Penalties), RidgeRegression.DefaultLambdas);
         Assert.Equal("mae", Assert.IsType<CellTask.Boosted>(run.Cells[0].Task).Config.Metric);
         ChosenTrees chosen = Assert.Single(run.ResultOf(run.Cells[0])!.Trees);
         Assert.Equal(("logp", run.ResultOf(run.Cells[0])!.Trials.MinBy(t => t.Metric)!.Number), (chosen.Target, chosen.Trial));
