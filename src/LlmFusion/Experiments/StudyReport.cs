@@ -162,7 +162,7 @@ public static class StudyReport
     [
         .. line.Entries.Select(e => e is null ? ("", "", false) : (Number(e.Value.Mean), $"{Number(e.Value.Interval.Low)} to {Number(e.Value.Interval.High)}", e.IsBest)),
         .. table.PaperTargets.Select((_, t) => line.Paper[t] is { } paper ? (Number(paper.Value), paper.Above is { } above ? above.ToString("ours +0 %;ours -0 %", CultureInfo.InvariantCulture) + (paper.OnOtherData is { } other ? $", {other.Title}" : "") : "", false) : ("", "", false)),
-        (line.Parameters == 0 ? "" : (line.Parameters / 1e6).ToString("F1", CultureInfo.InvariantCulture) + " M", "", false),
+        (line.Parameters == 0 ? "" : line.Parameters < 50_000 ? (line.Parameters / 1e3).ToString("F1", CultureInfo.InvariantCulture) + " k" : (line.Parameters / 1e6).ToString("F1", CultureInfo.InvariantCulture) + " M", "", false),
         ((line.Seconds / 60).ToString(line.Seconds < 600 ? "F1" : "F0", CultureInfo.InvariantCulture), "", false),
     ];
 

@@ -87,7 +87,7 @@ public static class ReleaseCard
     {
         card.AppendLine("## Test metrics").AppendLine();
         card.AppendLine("Measured with the float16 weights of this folder; chosen on the validation split. `./llmfusion evaluate --data` repeats them. "
-            + (release.Test.Any(r => r.Part != release.Test[0].Part) ? "\"Without stereo twins\": without the molecules that differ from a training molecule only in stereochemistry." : "No test molecule differs from a training molecule only in stereochemistry.")).AppendLine();
+            + (release.Test.Any(r => r.Part != release.Test[0].Part) ? "\"Without stereo twins\": without the molecules that differ only in stereochemistry from one of the data set's own training split, also where this model's training left that one out." : "Of the test molecules fewer than one in a hundred differ only in stereochemistry from one of the data set's own training split.")).AppendLine();
         card.AppendLine("| data | molecules | from | target | n | MAE | MSE | R2 | unit |").AppendLine("|---|---|---|---|---|---|---|---|---|");
         foreach (ReleaseMetrics row in release.Test)
             card.AppendLine(Invariant, $"| {row.Data} | {row.Part} | {From(manifest, row.Modalities)} | {row.Target} | {row.Metrics.N} | {row.Metrics.Mae:G4} | {row.Metrics.Mse:G4} | {row.Metrics.R2:F3} | {Unit(manifest, row.Target)} |");
