@@ -20,10 +20,10 @@ public sealed record RandomSearch
     public SearchRange<double> LearningRate { get; init; } = new(0.02, 0.3);
 
     /// <summary>Range of the depth, both ends included.</summary>
-    public SearchRange<int> MaxDepth { get; init; } = new(3, 8);
+    public SearchRange<int> MaxDepth { get; init; } = new(3, 10);
 
     /// <summary>Range of the number of trees, both ends included.</summary>
-    public SearchRange<int> Estimators { get; init; } = new(100, 500);
+    public SearchRange<int> Estimators { get; init; } = new(100, 1000);
 
     /// <summary>Range of the share of rows.</summary>
     public SearchRange<double> Subsample { get; init; } = new(0.5, 1);

@@ -122,7 +122,7 @@ public sealed class BoosterTests
             Assert.True(t.Gamma == 0 || (t.Gamma >= search.Gamma.Low && t.Gamma <= search.Gamma.High));
         });
         Assert.InRange(trials.Count(t => t.Gamma == 0), 70, 130);
-        Assert.Equal(6, trials.Select(t => t.MaxDepth).Distinct().Count());
+        Assert.Equal(8, trials.Select(t => t.MaxDepth).Distinct().Count());
         // Neighbouring trials, and those of neighbouring seeds, have nothing in common: the correlation of 199 pairs of independent numbers is below 0.25 with a probability of 0.9996.
         double[] rates = [.. trials.Select(t => Math.Log(t.LearningRate))], others = [.. Enumerable.Range(0, 200).Select(k => Math.Log(search.Draw(new(), seed: 4, k).LearningRate))];
         Assert.InRange(Correlation(rates[..^1], rates[1..]), -0.25, 0.25);

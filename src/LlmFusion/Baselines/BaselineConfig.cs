@@ -22,7 +22,7 @@ public sealed record BaselineConfig
     public string Metric { get; init; } = "rmse";
 
     /// <summary>Most trees of the best settings on all rows where the trials saw fewer; early stopping decides how many of them.</summary>
-    public int FinalEstimators { get; init; } = 800;
+    public int FinalEstimators { get; init; } = 2000;
 
     /// <summary>Slope of the pseudo-Huber error, in scaled units: between squares (much smaller errors) and absolute errors (much larger ones). See <see cref="Settings"/>.</summary>
     public double HuberSlope { get; init; } = 0.5;

@@ -12,6 +12,8 @@ namespace LlmFusion.Experiments;
 /// <summary>The paper's three tables (P20, P21), each row as the paper names it, with rows beyond it.</summary>
 public static class PaperTables
 {
+    private const int TreesAfterBest = 25, Bins = 64;
+
     private const string Um = "UM + XGBoost", Nc = "NC + XGBoost", Llm = "LLM-Fusion", Other = "other baselines", Beyond = "beyond the paper", Without = "one modality left out";
 
     private static readonly string[] Frontier = ["homo", "lumo", "gap"], Druglike = ["logp", "qed"];
@@ -155,7 +157,7 @@ public static class PaperTables
 
     private static StudyRow Boosted(StudyScale scale, string modalities, double minutes, params double[] paper) => new(
         $"{(modalities.Contains('+', StringComparison.Ordinal) ? "nc" : "um")}.{Slug(modalities)}", modalities, modalities.Contains('+', StringComparison.Ordinal) ? Nc : Um,
-        new CellTask.Boosted(new BaselineConfig { Run = Inputs(scale, modalities), Trials = scale.Trials, SearchRows = scale.SearchRows, MaxBins = 64, EarlyStopping = 25 }), minutes)
+        new CellTask.Boosted(new BaselineConfig { Run = Inputs(scale, modalities), Trials = scale.Trials, SearchRows = scale.SearchRows, MaxBins = Bins, EarlyStopping = TreesAfterBest }), minutes)
     { Paper = PaperOf(paper), Panels = PanelsOf(scale, modalities) };
 
     private static StudyRow Fused(StudyScale scale, string modalities, double minutes, params double[] paper) => new(
@@ -275,13 +277,17 @@ public static class PaperTables
         [
             "Llama and Granite have dropout in their attention alone, as their architectures have it; GPT-2 also in its embeddings and residuals. Granite has the multipliers of granite-3.1-2b.",
             "Targets: one fusion model learns all targets of a table at once; the rows *trained for one target alone* show what that changes. The paper does not say.",
-            "XGBoost: P18 names the settings that are searched, not their ranges. Here: " + Ranges(new RandomSearch()),
+            "XGBoost: P18 names the settings that are searched, not their ranges. Here: " + Ranges(new BaselineConfig { Run = new RunConfig() }),
             "Ridge regression's penalty is chosen by the squared error on validation.",
         ],
     ];
 
-    private static string Ranges(RandomSearch search) => string.Create(CultureInfo.InvariantCulture,
-        $"learning rate {Of(search.LearningRate)}, depth {Of(search.MaxDepth)}, trees {Of(search.Estimators)}, share of rows {Of(search.Subsample)} and of features {Of(search.ColsampleByTree)}, gamma 0 or {Of(search.Gamma)}, least weight of a leaf {Of(search.MinChildWeight)}; 64 bins for a feature; growing stops 25 trees after the best, and on all training rows at 800.");
+    private static string Ranges(BaselineConfig config)
+    {
+        RandomSearch search = config.Search;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"learning rate {Of(search.LearningRate)}, depth {Of(search.MaxDepth)}, trees {Of(search.Estimators)}, share of rows {Of(search.Subsample)} and of features {Of(search.ColsampleByTree)}, gamma 0 or {Of(search.Gamma)}, least weight of a leaf {Of(search.MinChildWeight)}; growing stops {TreesAfterBest} trees after the best, and on all training rows at {config.FinalEstimators:N0}; features have {Bins} bins.");
+    }
 
     private static string Of<T>(SearchRange<T> range) => string.Create(CultureInfo.InvariantCulture, $"{range.Low} to {range.High}");
 
