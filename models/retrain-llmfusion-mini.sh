@@ -9,7 +9,7 @@ if [[ $# -gt 1 || ${1-} == -* ]]; then
 models/retrain-llmfusion-mini.sh [FOLDER]
 
 Trains llmfusion-smiles, llmfusion-selfies, llmfusion-text, llmfusion-mini and llmfusion-mini-qm9 into FOLDER (else llmfusion/retrained in the user's
-cache folder), from QM9 and ChEBI-20 in the data folder: about eight hours on two cores. What is done is not done again, and what was cut off goes on: start it again
+cache folder), from QM9 and ChEBI-20 in the data folder: about nine hours on two cores. What is done is not done again, and what was cut off goes on: start it again
 with the same FOLDER. Each leg ends in a full checkpoint, kept in FOLDER/run-LEG/checkpoints.
 Products are computed in bfloat16 where the processor has units for that (AVX512-BF16), as for the models of the repository except the first, fifth and sixth leg;
 elsewhere it takes longer (docs/results/bfloat16), and the models differ in their last digits as seeds do. llmfusion-mini differs more: the
@@ -52,12 +52,14 @@ pretrain text --epochs 8
 train llmfusion-mini-leg1 leg1-released
 train llmfusion-mini-leg2 leg2-released --init "$folder/leg1-released" \
     --encoder "smiles=$folder/llmfusion-smiles,train" --encoder "selfies=$folder/llmfusion-selfies,train" --encoder "text=$folder/llmfusion-text,train"
-# Earlier forms of this script ended with the third and with the fourth leg.
-for last in 3 4; do
+# Earlier forms of this script ended with the third, the fourth and the sixth leg.
+for last in 3 4 6; do
     if [[ -e llmfusion-mini && ! -e leg$last-released && ! -e run-llmfusion-mini-leg$((last + 1)) ]]; then mv llmfusion-mini leg$last-released; fi
 done
 train llmfusion-mini-leg3 leg3-released --init "$folder/leg2-released"
 train llmfusion-mini-leg4 leg4-released --init "$folder/leg3-released"
 train llmfusion-mini-leg5 leg5-released --init "$folder/leg4-released"
-train llmfusion-mini-leg6 llmfusion-mini --init "$folder/leg5-released"
+train llmfusion-mini-leg6 leg6-released --init "$folder/leg5-released"
+train llmfusion-mini-leg7 leg7-released --init "$folder/leg6-released"
+train llmfusion-mini-leg8 llmfusion-mini --init "$folder/leg7-released"
 train llmfusion-mini-qm9 llmfusion-mini-qm9
