@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LlmFusion.Prediction;
 using LlmFusion.Pretraining;
 using LlmFusion.Tests.Setup;
@@ -28,6 +29,22 @@ public class RepositoryModelsTests
         Assert.Equal(manifest.WeightsSha256, CheckpointFiles.Sha256(folder));
         Assert.InRange(Bytes(folder), 1, 40_000_000);
         Assert.All(Directory.EnumerateFiles(folder, "*.safetensors", SearchOption.AllDirectories).SelectMany(f => Safetensors.ReadHeader(f).Entries), entry => Assert.Equal(ScalarType.Float16, entry.DataType));
+    }
+
+    /// <summary>What <c>evaluate</c> wrote of the landed weights, also on the molecules without a stereo twin, which joint training left out of its own split.</summary>
+    [Theory]
+    [InlineData("test-qm9.json", "qm9", "smiles,selfies,text,fingerprint,graph|smiles,selfies,fingerprint,graph")]
+    [InlineData("test-chebi20.json", "chebi20", "smiles,selfies,text,fingerprint,graph")]
+    [InlineData("test-chebi20-structural.json", "chebi20", "smiles,selfies,fingerprint,graph")]
+    public void The_general_models_record_has_what_an_evaluation_wrote(string file, string data, string modalities)
+    {
+        ModelManifest manifest = TrainedModel.ReadManifest(Path.Combine(Models, "llmfusion-mini"));
+        JsonNode record = JsonNode.Parse(File.ReadAllText(Repository.PathOf("docs", "results", "general-model", file)))!;
+        Assert.Equal(manifest.WeightsSha256, record["model"]!["weights_sha256"]!.GetValue<string>());
+        ReleaseMetrics[] measured = [.. manifest.Release!.Test.Where(r => r.Data == data && modalities.Split('|').Contains(string.Join(',', r.Modalities)))];
+        Assert.NotEmpty(measured);
+        foreach (ReleaseMetrics row in measured)
+            Assert.Equal(row.Metrics.Mse, record[row.Part == "test" ? "metrics" : "metrics_without_stereo_twins"]!["targets"]![row.Target]!["mse"]!.GetValue<double>(), 1e-4 * row.Metrics.Mse); // sums in another order
     }
 
     [Theory, MemberData(nameof(Encoders))]
