@@ -28,8 +28,8 @@ public static class BaselineRun
     /// <summary>Name of the file of trials in a model folder.</summary>
     public const string TrialsFile = "trials.jsonl";
 
-    /// <summary>To be raised where settings are drawn, or rows chosen, in another way: trials of the old way are then no part of a search.</summary>
-    private const int SearchVersion = 2;
+    /// <summary>To be raised where settings are drawn, or rows chosen, in another way, or from other ranges by default: trials and cells of the old way then stand beside none of the new.</summary>
+    internal const int SearchVersion = 3;
 
     private static readonly string[] Own = [TrialsFile, TrainingRun.ConfigFile, PredictiveModel.ManifestFile, BoostedModel.Trees, "encoders", "README.md", FolderLock.FileName];
 

@@ -134,7 +134,7 @@ public static class PaperTables
         .. new[] { "llm.mean-mlp", $"nc-mlp.{Slug(modalities)}" }.Select(other => new StudyClaim("the language model fuses better than an MLP", $"llm.{row}", other)),
         new("position encodings of modality and language model are better than those of the modality alone (P8)", $"llm.{row}", "llm.modality-positions"),
         .. new[] { "llm.llama", "llm.granite" }.Select(other => new StudyClaim("another language model of equal size is better (P24)", other, $"llm.{row}")),
-        scale.Backbone is null ? new("a language model that was pretrained is better than a new one (P14)", PretrainedBackbone, $"llm.{row}") : new("a language model that was pretrained is better than a new one (P14)", $"llm.{row}", RandomBackbone),
+        new("a language model that was pretrained is better than a new one (P14)", scale.Backbone is null ? PretrainedBackbone : $"llm.{row}", scale.Backbone is null ? $"llm.{row}" : RandomBackbone),
         .. targets.Select(target => new StudyClaim("a model for one target alone is better", $"llm.{row}.{target}-alone", $"llm.{row}")),
         new(CountsHelp, $"llm.{row}.counts", $"llm.{row}"), new(CountsHelp, "um.mfp.counts", "um.mfp"), new(CountsHelp, "ridge.counts", "ridge.bits"),
     ];

@@ -207,8 +207,8 @@ public sealed record StudyCell(StudyRow Row, StudyPanel Panel, int Seed)
         };
     }
 
-    /// <summary>To be raised where the program gives another result for the same configuration, or has other defaults (ranges of the search too), and old cells must not stand beside new ones.</summary>
-    private int Version => Task is CellTask.Boosted ? 3 : 2;
+    /// <summary>To be raised where the program gives another result for the same configuration, and old cells must not stand beside new ones.</summary>
+    private int Version => Task is CellTask.Boosted ? BaselineRun.SearchVersion : 2;
 
     private static readonly ConcurrentDictionary<string, string> Hashes = new();
 

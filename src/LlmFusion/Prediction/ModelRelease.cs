@@ -110,7 +110,8 @@ public static class ModelRelease
         if (several && config.TrainRows is not null) throw new ArgumentException($"train_rows: got {config.TrainRows} of several data sets, of which it is not known how many are whose; expected all rows");
         IReadOnlyList<DataSplits> data = names.SequenceEqual(config.DataNames()) && !several ? [RunData.Open(config with { CalibrationFraction = 0 })]
             : [.. names.Select(name => Catalog.Open(name, new CatalogOptions { Targets = [.. Catalog.Find(name).Targets.Where(t => manifest.Targets.Any(m => m.Name == t))] }))];
-        IReadOnlyList<DataRow>[] own = [.. data.Select(d => Evaluator.WithoutStereoTwins(d.Test, d.Train))];
+        // Without the exclusion another set's training molecules may be twins too, and were trained on.
+        IReadOnlyList<DataRow>[] own = [.. data.Select(d => Evaluator.WithoutStereoTwins(d.Test, config.ExcludeHeldOut ? d.Train : [.. data.SelectMany(other => other.Train)]))];
         if (several && config.ExcludeHeldOut) data = JointData.WithoutHeldOut(data);
         double fraction = config.CalibrationFraction > 0 ? config.CalibrationFraction : CalibrationSplit.DefaultFraction;
         return [.. data.Zip(own, (d, alone) => new Source(d.Name, d, CalibrationSplit.Of(d.Valid, fraction).Calibration, d.Targets, alone))];

@@ -33,7 +33,7 @@ public class RepositoryModelsTests
 
     /// <summary>What <c>evaluate</c> wrote of the landed weights, also on the molecules without a stereo twin, which joint training left out of its own split.</summary>
     [Theory]
-    [InlineData("test-qm9.json", "qm9", "smiles,selfies,text,fingerprint,graph|smiles,selfies,fingerprint,graph")]
+    [InlineData("test-qm9.json", "qm9", "smiles,selfies,fingerprint,graph")]
     [InlineData("test-chebi20.json", "chebi20", "smiles,selfies,text,fingerprint,graph")]
     [InlineData("test-chebi20-structural.json", "chebi20", "smiles,selfies,fingerprint,graph")]
     public void The_general_models_record_has_what_an_evaluation_wrote(string file, string data, string modalities)
@@ -41,7 +41,7 @@ public class RepositoryModelsTests
         ModelManifest manifest = TrainedModel.ReadManifest(Path.Combine(Models, "llmfusion-mini"));
         JsonNode record = JsonNode.Parse(File.ReadAllText(Repository.PathOf("docs", "results", "general-model", file)))!;
         Assert.Equal(manifest.WeightsSha256, record["model"]!["weights_sha256"]!.GetValue<string>());
-        ReleaseMetrics[] measured = [.. manifest.Release!.Test.Where(r => r.Data == data && modalities.Split('|').Contains(string.Join(',', r.Modalities)))];
+        ReleaseMetrics[] measured = [.. manifest.Release!.Test.Where(r => r.Data == data && string.Join(',', r.Modalities) == modalities)];
         Assert.NotEmpty(measured);
         foreach (ReleaseMetrics row in measured)
             Assert.Equal(row.Metrics.Mse, record[row.Part == "test" ? "metrics" : "metrics_without_stereo_twins"]!["targets"]![row.Target]!["mse"]!.GetValue<double>(), 1e-4 * row.Metrics.Mse); // sums in another order
