@@ -37,7 +37,7 @@ public sealed class StudyTests : IDisposable
     [Fact]
     public void Results_of_the_repository_are_those_of_todays_cells()
     {
-        foreach (Study study in new[] { FusionStudy.Create().InBFloat16(), PaperTables.Table1(StudyScale.Mini).InBFloat16(), PaperTables.Table2(StudyScale.Mini).InBFloat16(), PaperTables.Table3(StudyScale.Mini) })
+        foreach (Study study in new[] { FusionStudy.Create().InBFloat16(), PaperTables.Table1(StudyScale.Mini).InBFloat16(), PaperTables.Table2(StudyScale.Mini).InBFloat16(), PaperTables.Table3(StudyScale.Mini).InBFloat16() })
         {
             string folder = Repository.PathOf("docs", "results", study.Name);
             StudyRun run = new(study, folder, seeds: 3);
