@@ -217,7 +217,7 @@ public static class PaperTables
         Size = scale.Size,
         Backbone = scale.Backbone,
         Dropout = 0,
-        // Its encoder alone learns, and learns training molecules by heart: it would leave the language model little to learn of the others.
+        // Training molecules are learned by heart from it, and little of the others is then left to learn.
         ModalityDropouts = HasFingerprintBesideOthers(modalities) ? new() { [Modality.Fingerprint.Name] = 0.5 } : [],
         BatchSize = 128,
         LearningRate = 5e-4,
