@@ -25,7 +25,9 @@ public enum ImportanceKind
 /// <summary>Gradient-boosted trees (Chen and Guestrin 2016) by the XGBoost library: one number for each row.</summary>
 public sealed class Booster : IDisposable
 {
-    private const string BestIteration = "best_iteration", BestScore = "best_score";
+    internal const string BestIteration = "best_iteration";
+
+    private const string BestScore = "best_score";
 
     private readonly BoosterHandle _handle;
 

@@ -37,7 +37,7 @@ public sealed record BoosterSettings
     /// <summary>huber_slope: where <c>reg:pseudohubererror</c> turns from a parabola to a line, in the labels' unit.</summary>
     public double HuberSlope { get; init; } = 1;
 
-    /// <summary>What is measured on the validation rows, by XGBoost's names (<c>rmse</c>, <c>mae</c>, ..); the last one decides when to stop.</summary>
+    /// <summary>What is measured on the validation rows, by XGBoost's names (<c>rmse</c>, <c>mae</c>, ..); the last one decides when to stop, and must then be one that is better the smaller it is.</summary>
     public IReadOnlyList<string> Metrics { get; init; } = ["rmse"];
 
     /// <summary>How training stops early: after so many trees without a better validation metric; null: never.</summary>
@@ -65,8 +65,12 @@ public sealed record BoosterSettings
         Require(HuberSlope > 0 && double.IsFinite(HuberSlope), "huber slope", HuberSlope, "above 0");
         Require(Metrics.Count > 0, "metrics", "none", "at least one");
         Require(EarlyStopping is null or >= 1, "early stopping", EarlyStopping ?? 0, "at least 1");
+        Require(EarlyStopping is null || !Rising.Any(rising => Metrics[^1].StartsWith(rising, StringComparison.Ordinal)), "metric for early stopping", Metrics[^1], "one that is better the smaller it is, such as rmse");
         return this;
     }
+
+    // auc, aucpr; map@N and ndcg@N, which with a minus sign at the end differ in lists without a hit alone.
+    private static readonly string[] Rising = ["auc", "map@", "map-", "ndcg", "pre"];
 
     internal IEnumerable<(string Name, string Value)> Parameters()
     {

@@ -31,7 +31,7 @@ public sealed record RandomSearch
     /// <summary>Range of the share of features.</summary>
     public SearchRange<double> ColsampleByTree { get; init; } = new(0.3, 1);
 
-    /// <summary>Range of the least gain, for standardised targets; every second trial has none.</summary>
+    /// <summary>Range of the least gain, for standardised targets; half of all trials have none.</summary>
     public SearchRange<double> Gamma { get; init; } = new(1e-3, 1);
 
     /// <summary>Range of the least weight of a leaf.</summary>

@@ -12,6 +12,7 @@ public static class TreeFile
     private const int NoParent = int.MaxValue;
 
     private static readonly string[] OfNodes = ["right_children", "split_indices", "split_conditions", "split_type", "default_left", "parents", "base_weights", "loss_changes", "sum_hessian"];
+    private static readonly string[] Objectives = ["reg:squarederror", "reg:pseudohubererror"];
     private static readonly string[] OfCategories = ["categories", "categories_nodes", "categories_segments", "categories_sizes"];
 
     /// <summary>Every tree's children must be later nodes of it, so that no walk leaves it or goes round, and every split must ask for a feature that there is.</summary>
@@ -33,6 +34,12 @@ public static class TreeFile
             Require(Text(parameters, "num_target"), 1, $"{name}: num_target");
             Require(Text(model.GetProperty("gbtree_model_param"), "num_trees"), trees.GetArrayLength(), $"{name}: num_trees");
             Require(Text(model.GetProperty("gbtree_model_param"), "size_leaf_vector"), 0, $"{name}: size_leaf_vector");
+            Require(Text(model.GetProperty("gbtree_model_param"), "num_parallel_tree"), 1, $"{name}: num_parallel_tree");
+            string objective = Text(learner.GetProperty("objective"), "name");
+            if (!Objectives.Contains(objective)) throw new InvalidDataException($"{name}: objective: got {objective}, expected {string.Join(" or ", Objectives)}"); // others answer in other units
+            if (learner.TryGetProperty("attributes", out JsonElement attributes) && attributes.TryGetProperty(Booster.BestIteration, out JsonElement best)
+                && !(int.TryParse(best.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out int iteration) && iteration < trees.GetArrayLength()))
+                throw new InvalidDataException($"{name}: {Booster.BestIteration}: got {best}, expected a tree below {trees.GetArrayLength()}");
             Require(groups.GetArrayLength(), trees.GetArrayLength(), $"{name}: entries of tree_info");
             foreach (JsonElement group in groups.EnumerateArray()) Require(group.GetInt32(), 0, $"{name}: tree_info");
             foreach ((int t, JsonElement tree) in trees.EnumerateArray().Index())

@@ -22,14 +22,15 @@ internal static class BaselineCommand
         Option<bool> json = new("--json") { Description = "Print the metrics as JSON" };
         Option<int> trials = new("--trials") { Description = "Random settings tried for each target, chosen on the validation split", DefaultValueFactory = _ => 12 };
         Option<int?> searchRows = new("--search-rows") { Description = "Training rows that the trials see, a random part (else all); the best grow their trees on all", HelpName = "ROWS" };
+        Option<int> final = new("--final-trees") { Description = "With --search-rows: most trees of the best settings on all rows; early stopping decides how many", DefaultValueFactory = _ => 2000, HelpName = "N" };
         Option<string> metric = new("--metric") { Description = "What chooses: rmse or mae", DefaultValueFactory = _ => "rmse" };
         metric.AcceptOnlyFromAmong("rmse", "mae");
         Option<int> early = new("--early-stopping") { Description = "Trees without a better validation metric after which growing stops", DefaultValueFactory = _ => 50 };
         Option<int> bins = new("--max-bins") { Description = "Bins that the values of a feature are sorted into; fewer are faster where there are many numeric features", DefaultValueFactory = _ => 256 };
         Option<int> threads = new("--threads") { Description = "Threads, 0 for all", DefaultValueFactory = _ => 0 };
         command.Arguments.Add(file);
-        foreach (Option option in new Option[] { output, overwrite, json, trials, searchRows, metric, early, bins, threads }) command.Options.Add(option);
-        RunOptions options = new(command, Standard);
+        foreach (Option option in new Option[] { output, overwrite, json, trials, searchRows, final, metric, early, bins, threads }) command.Options.Add(option);
+        RunOptions options = new(command, Standard, frozenAlone: true);
         HelpWithExamples.Set(
             command,
             [
@@ -47,6 +48,7 @@ internal static class BaselineCommand
                 Run = run,
                 Trials = parse.GetValue(trials),
                 SearchRows = parse.GetValue(searchRows),
+                FinalEstimators = parse.GetValue(final),
                 Metric = parse.GetValue(metric)!,
                 EarlyStopping = parse.GetValue(early),
                 MaxBins = parse.GetValue(bins),

@@ -41,7 +41,7 @@ internal static class DataCommand
         Argument<string> name = new("NAME") { Description = "demo, qm9, chebi20 or chebi20-captioned" };
         name.Validators.Add(result => OptionValues.CheckDataSet("data set", result, result.GetValueOrDefault<string>()));
         Option<bool> json = Json();
-        Command command = new("info", "Show a named data set's licence, targets and files, and how to get them") { name, json };
+        Command command = new("info", "Show a named data set's size, licence, citation, targets and files, and how to get them") { name, json };
         HelpWithExamples.Set(command, ["./llmfusion data info qm9"]);
         command.SetRun((parse, screen, _) =>
         {
@@ -212,6 +212,7 @@ internal static class DataCommand
     {
         DataTable about = new("data set", state.Name);
         about.Add("what it is", state.About);
+        about.Add("molecules", string.Create(CultureInfo.InvariantCulture, $"{state.Molecules[0]:N0} training, {state.Molecules[1]:N0} validation, {state.Molecules[2]:N0} test"));
         about.Add("licence", state.Licence);
         if (state.Citation.Length > 0) about.Add("cite", state.Citation);
         about.Add("targets", string.Join(", ", state.Targets.Select(t => t.Unit.Length > 0 ? $"{t.Name} ({t.Unit})" : t.Name)));

@@ -20,7 +20,7 @@ internal static class ReproduceCommand
         Option<string> output = new("--output", "-o") { Description = "Folder for results and report", Required = true, HelpName = "FOLDER" };
         Option<int> seeds = new("--seeds") { Description = "How often each cell is run, with other seeds; of the paper's tables one fusion row and one of trees at least three times", DefaultValueFactory = _ => 1 };
         Option<string?> only = new("--only") { Description = "Only cells whose name has one of these parts, separated by commas", HelpName = "PARTS" };
-        Option<bool> dryRun = new("--dry-run") { Description = "List the cells, what is done, and about how long the rest takes; run nothing" };
+        Option<bool> dryRun = new("--dry-run") { Description = "List the cells, what is done, and about how long the rest takes one after the other; run nothing" };
         Option<int> jobs = new("--jobs") { Description = "Cells that run at once, each in a process with its share of the cores", DefaultValueFactory = _ => 1 };
         Option<bool> noReport = new("--no-report") { Description = "Write results alone, no report" };
         Option<string?> control = new("--control") { Description = "For pretraining: the encoder of pretrain smiles --objective mlm", HelpName = "FOLDER" };
@@ -40,6 +40,7 @@ internal static class ReproduceCommand
                 "fusion" => FusionStudy.Create(),
                 _ => PretrainingStudy.Create(parse.GetValue(control) ?? throw new UsageException("pretraining needs its control: --control FOLDER, from ./llmfusion pretrain smiles --objective mlm")),
             };
+            if (parse.GetValue(jobs) < 1) throw new UsageException($"--jobs: got {parse.GetValue(jobs)}, expected at least 1");
             string folder = parse.GetValue(output)!;
             Study bfloat16 = study.InBFloat16();
             (study, Study other) = parse.GetValue(bf16) ? (bfloat16, study) : (study, bfloat16);
@@ -51,7 +52,6 @@ internal static class ReproduceCommand
                 return ExitCode.Done;
             }
 
-            if (parse.GetValue(jobs) < 1) throw new UsageException($"--jobs: got {parse.GetValue(jobs)}, expected at least 1");
             using TrainingView view = new(screen);
             void Report()
             {
@@ -121,6 +121,6 @@ internal static class ReproduceCommand
         DataTable table = new("cell", "done", "minutes") { Title = run.Study.Title };
         foreach (StudyCell cell in run.Cells) table.Add(cell.Name, run.ResultOf(cell) is null ? "no" : "yes", run.MinutesOf([cell]).ToString("F0", CultureInfo.InvariantCulture));
         screen.Table(table);
-        screen.Data(string.Create(CultureInfo.InvariantCulture, $"{run.Cells.Count(c => run.ResultOf(c) is null)} of {run.Cells.Count} cells are left, about {run.MinutesOf(run.Cells.Where(c => run.ResultOf(c) is null)):F0} minutes on two cores."));
+        screen.Data(string.Create(CultureInfo.InvariantCulture, $"{run.Cells.Count(c => run.ResultOf(c) is null)} of {run.Cells.Count} cells are left, about {run.MinutesOf(run.Cells.Where(c => run.ResultOf(c) is null)):F0} minutes on two cores, one after the other."));
     }
 }

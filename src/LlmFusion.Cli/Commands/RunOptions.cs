@@ -19,7 +19,8 @@ internal sealed class RunOptions
     /// <summary>Gives a command the options of data and inputs, which every run has.</summary>
     /// <param name="command">The command.</param>
     /// <param name="standard">What holds where nothing is given, for the help; null: a new configuration.</param>
-    public RunOptions(Command command, RunConfig? standard = null)
+    /// <param name="frozenAlone">Whether encoders are never trained along, so that the help does not offer it.</param>
+    public RunOptions(Command command, RunConfig? standard = null, bool frozenAlone = false)
     {
         _command = command;
         _standard = standard ?? new RunConfig();
@@ -40,9 +41,9 @@ internal sealed class RunOptions
         AddList("--units", "Units of targets for display, for instance gap=eV,logs=log(mol/L)", (c, v) => c with { Units = v.Select(u => u.Split('=', 2)).ToDictionary(u => u[0], u => u.Length > 1 ? u[1] : throw new ArgumentException($"--units: got {u[0]}, expected NAME=UNIT")) });
         Add<bool>("--skip-bad-rows", "Leave out rows that cannot be read instead of refusing the file", (c, v) => c with { SkipBadRows = v });
         Add<int>("--train-rows", "Take only so many training rows, a random part that --split-seed decides (else all)", (c, v) => c with { TrainRows = v });
-        AddList("--modalities", "Modalities to fuse: smiles, selfies, text, fingerprint, graph", (c, v) => c with { Modalities = [.. v] }, string.Join(",", _standard.StackOrder().Select(m => m.Name)));
+        AddList("--modalities", $"Modalities {(frozenAlone ? "to read: smiles, selfies, text, fingerprint" : "to fuse: smiles, selfies, text, fingerprint, graph")}", (c, v) => c with { Modalities = [.. v] }, string.Join(",", _standard.StackOrder().Select(m => m.Name)));
         AddPairs("--modality", "A modality of your own: numeric columns of the data (NAME=columns:A,B) or vectors computed elsewhere (NAME=vectors:FILE)", "NAME=SOURCE", (c, v) => c with { Inputs = v });
-        AddPairs("--encoder", "Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen, or with ,train trained along", "NAME=MODEL", (c, v) => c with { Encoders = v });
+        AddPairs("--encoder", $"Pretrained encoder of smiles, selfies or text: a preset (see models list), a repository id or a folder, as in smiles=chemberta; also MODEL@REVISION,pooling=mean,max-tokens=N; frozen{(frozenAlone ? "" : ", or with ,train trained along")}", "NAME=MODEL", (c, v) => c with { Encoders = v });
         Add<bool>("--no-store", "Neither use nor keep stored embeddings of frozen encoders", (c, v) => c with { Store = !v });
         Add<string>("--fingerprint", "Morgan fingerprint as counts or bits (the paper: bits)", (c, v) => c with { Fingerprint = c.Fingerprint with { Counts = CountsOf(v) } }, c => c.Fingerprint.Counts ? "counts" : "bits");
         Add<int>("--fingerprint-radius", "Radius of the Morgan fingerprint", (c, v) => c with { Fingerprint = c.Fingerprint with { Radius = v } }, c => c.Fingerprint.Radius);

@@ -107,6 +107,11 @@ internal sealed class FileDownload(HubClient client, HubCache cache, HubOptions 
             {
                 await stream.WriteAsync(buffer.AsMemory(0, read), stop).ConfigureAwait(false);
                 here(stream.Length);
+                if (stream.Length > file.MostBytes)
+                {
+                    stream.SetLength(0);
+                    throw new HubException(string.Create(CultureInfo.InvariantCulture, $"{id}: {file.Name} has more than {file.MostBytes:N0} bytes, which it cannot have; something between here and {options.Endpoint} changes files"));
+                }
                 if (stream.Length > file.Bytes)
                     return false;
             }

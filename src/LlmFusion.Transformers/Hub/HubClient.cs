@@ -9,7 +9,11 @@ namespace LlmFusion.Transformers.Hub;
 /// <param name="Name">Its path in the repository.</param>
 /// <param name="ETag">What its bytes are called: their sha256 for large files, their git blob id for others.</param>
 /// <param name="Bytes">Its length; null where the hub does not say.</param>
-internal sealed record RemoteFile(string Name, string ETag, long? Bytes);
+internal sealed record RemoteFile(string Name, string ETag, long? Bytes)
+{
+    /// <summary>Where no length is known, more than this is refused; null: nothing is.</summary>
+    public long? MostBytes { get; init; }
+}
 
 /// <summary>
 /// Speaks to the hub. Redirects are followed here, not by the handler: the token goes to the endpoint's own host only,

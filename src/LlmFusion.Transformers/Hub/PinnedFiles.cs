@@ -14,6 +14,9 @@ public static class PinnedFiles
     /// <summary>Where GitHub serves files as they are.</summary>
     public const string DefaultEndpoint = "https://raw.githubusercontent.com";
 
+    /// <summary>Files of data are megabytes; what goes on beyond this is no such file.</summary>
+    public const long MostBytes = 1 << 28;
+
     /// <summary>Fetches files.</summary>
     /// <param name="repository">OWNER/NAME.</param>
     /// <param name="commit">The commit, 40 hexadecimal digits.</param>
@@ -22,9 +25,10 @@ public static class PinnedFiles
     /// <param name="progress">Receives what happens.</param>
     /// <param name="stop">Stops it; what has come stays for the next time.</param>
     /// <param name="options">Endpoint, time-outs and tries; null: those of GitHub.</param>
+    /// <param name="mostBytes">More than this is refused.</param>
     /// <returns>Their paths, in order.</returns>
-    /// <exception cref="HubException">The bytes do not come, or are others.</exception>
-    public static IReadOnlyList<string> Get(string repository, string commit, IReadOnlyList<PinnedFile> files, string folder, Action<HubProgress> progress, CancellationToken stop, HubOptions? options = null)
+    /// <exception cref="HubException">The bytes do not come, are too many, or are others.</exception>
+    public static IReadOnlyList<string> Get(string repository, string commit, IReadOnlyList<PinnedFile> files, string folder, Action<HubProgress> progress, CancellationToken stop, HubOptions? options = null, long mostBytes = MostBytes)
     {
         options = (options ?? new HubOptions { Cache = folder, Endpoint = DefaultEndpoint }) with { Cache = folder, Token = null };
         if (!Uri.TryCreate(options.Endpoint, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https")) throw new HubException($"endpoint: got {options.Endpoint}, expected an address such as {DefaultEndpoint}");
@@ -34,7 +38,7 @@ public static class PinnedFiles
         foreach (PinnedFile file in files)
         {
             progress(new HubProgress(HubStage.Resolving, repository, file.Path));
-            download.RunAsync(new RemoteFile(file.Path, file.BlobId, Bytes: null), bytes => progress(new HubProgress(HubStage.Downloading, repository, file.Path, bytes)),
+            download.RunAsync(new RemoteFile(file.Path, file.BlobId, Bytes: null) { MostBytes = mostBytes }, bytes => progress(new HubProgress(HubStage.Downloading, repository, file.Path, bytes)),
                 () => progress(new HubProgress(HubStage.Waiting, repository, file.Path, Reason: "another process is downloading it")), stop).GetAwaiter().GetResult();
         }
 

@@ -41,7 +41,11 @@ public static class BaselineRun
     /// <param name="cancellation">Stops between two trees; trials that are done stay.</param>
     /// <param name="hub">Where pretrained encoders come from; null: as Hugging Face's variables say.</param>
     /// <exception cref="ArgumentException">The configuration is impossible.</exception>
-    /// <exception cref="InvalidDataException">The folder holds something else.</exception>
+    /// <exception cref="InvalidDataException">The folder holds something else, or nothing is left of training or validation.</exception>
+    /// <exception cref="DataSetMissingException">The data is not on this machine.</exception>
+    /// <exception cref="BadRowsException">Rows cannot be used, and they were not to be skipped.</exception>
+    /// <exception cref="HubException">A pretrained encoder does not come.</exception>
+    /// <exception cref="BoostingException">XGBoost refuses something.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static TrainingSummary Run(BaselineConfig config, string output, bool overwrite, Action<TrainingEvent> observe, CancellationToken cancellation, ModelHub? hub = null)
     {
@@ -61,6 +65,7 @@ public static class BaselineRun
         DataSplits splits = RunData.Open(run);
         run = run with { Targets = [.. splits.Targets] };
         RunRows data = RunRows.Prepare(run, splits, initial: null, observe, cancellation);
+        File.Delete(Path.Combine(output, PredictiveModel.ManifestFile)); // not before: a misspelt target leaves the model that stands there
         AtomicFile.Write(Path.Combine(output, TrainingRun.ConfigFile), run.ToYaml());
         using EmbeddingStore? store = run.Store && pretrained.Count > 0 ? EmbeddingStore.Open() : null;
         TargetScaler scaler = TargetScaler.Fit([.. data.Prepared[Parts.Train].Rows.Select(row => row.Sample!.Targets)], splits.Targets, [.. splits.Targets.Select(run.ScalingOf)]);
@@ -110,13 +115,10 @@ public static class BaselineRun
     /// <summary>A model that is finished is not replaced by accident, nor a folder of something else, nor one in which another process works.</summary>
     private static FileStream Prepare(string output, bool overwrite)
     {
-        if (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => !Own.Contains(name.Replace(".part", "", StringComparison.Ordinal))) is { } other)
+        if (Directory.Exists(output) && Directory.EnumerateFileSystemEntries(output).Select(path => Path.GetFileName(path)!).FirstOrDefault(name => !Own.Contains(name.Replace(".part", "", StringComparison.Ordinal)) && !TrialLog.IsKept(name)) is { } other)
             throw new InvalidDataException($"{output}: holds {other}, which is no part of a baseline; give another folder with -o");
-        string manifest = Path.Combine(output, PredictiveModel.ManifestFile);
-        if (File.Exists(manifest) && !overwrite) throw new InvalidDataException($"{output}: holds a finished baseline; give another folder with -o, or --overwrite");
-        FileStream held = FolderLock.Take(output);
-        File.Delete(manifest);
-        return held;
+        if (File.Exists(Path.Combine(output, PredictiveModel.ManifestFile)) && !overwrite) throw new InvalidDataException($"{output}: holds a finished baseline; give another folder with -o, or --overwrite");
+        return FolderLock.Take(output);
     }
 
     private static Trial Search(BaselineConfig config, int t, string target, TrialLog log, IReadOnlyDictionary<string, SplitInputs> inputs, InputEncoder encoder, TargetScaler scaler,
@@ -176,7 +178,7 @@ public static class BaselineRun
         return (metrics, errors);
     }
 
-    /// <summary>What decides a trial's result: data with targets and texts, encoders, the library, settings of the search; not how many trials there are.</summary>
+    /// <summary>What decides a trial's result: data with targets and texts, encoders, the library, settings of the search; not how many trials there are, nor how the best is grown on all rows.</summary>
     private static string KeyOf(BaselineConfig config, string data) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
-        $"{SearchVersion} {data}\n{Booster.LibraryVersion}\n{JsonSerializer.Serialize(config with { Trials = 1, Threads = 0 }, RunConfig.Json)}")));
+        $"{SearchVersion} {data}\n{Booster.LibraryVersion}\n{JsonSerializer.Serialize(config with { Trials = 1, Threads = 0, FinalEstimators = 1 }, RunConfig.Json)}")));
 }

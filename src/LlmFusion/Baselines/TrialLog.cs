@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using LlmFusion.Boosting;
 using LlmFusion.Training;
@@ -21,12 +23,18 @@ public sealed class TrialLog
     private readonly string _path;
     private readonly List<Trial> _trials = [];
 
-    /// <param name="path">The file. Another search's begins anew: its first line is its key.</param>
+    /// <param name="path">The file; its first line is its key. That of another search is kept beside it, as <c>trials.KEY.jsonl</c>, and taken up again when that search is.</param>
     /// <param name="key">Everything that decides what a trial gives.</param>
     public TrialLog(string path, string key)
     {
         _path = path;
         string[] lines = File.Exists(path) ? File.ReadAllLines(path) : [];
+        if (lines.Length > 1 && lines[0] != key)
+        {
+            File.Move(path, Beside(path, lines[0]), overwrite: true);
+            lines = File.Exists(Beside(path, key)) ? File.ReadAllLines(Beside(path, key)) : [];
+        }
+
         if (lines.Length > 0 && lines[0] == key)
             foreach (string line in lines.Skip(1))
                 if (Read(line) is { } trial) _trials.Add(trial);
@@ -36,6 +44,11 @@ public sealed class TrialLog
 
     /// <summary>The trials in a file, whichever search's they are; none where there is no such file.</summary>
     public static IReadOnlyList<Trial> In(string path) => File.Exists(path) ? [.. File.ReadAllLines(path).Skip(1).Select(Read).OfType<Trial>()] : [];
+
+    /// <summary>Whether a file of this name is the log of a search before the present one.</summary>
+    public static bool IsKept(string name) => name.StartsWith("trials.", StringComparison.Ordinal) && name.EndsWith(".jsonl", StringComparison.Ordinal);
+
+    private static string Beside(string path, string key) => Path.ChangeExtension(path, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)))[..8] + ".jsonl");
 
     /// <summary>The trials.</summary>
     public IReadOnlyList<Trial> Trials => _trials;

@@ -10,6 +10,9 @@ namespace LlmFusion.DataSets;
 public sealed record CatalogEntry(
     string Name, string About, string Licence, IReadOnlyList<string> Targets, IReadOnlyList<string> DefaultTargets, string Source)
 {
+    /// <summary>How many molecules its training, validation and test splits have.</summary>
+    public IReadOnlyList<int> Molecules { get; init; } = [];
+
     /// <summary>How to cite it; empty for a built-in one.</summary>
     public string Citation { get; init; } = "";
 
@@ -62,24 +65,30 @@ public static class Catalog
     public static IReadOnlyList<CatalogEntry> Entries { get; } =
     [
         new(DemoDataSet.Name, "about 2,000 molecules that the program assembles itself, described in words by rules; LogP and QED computed by RDKit",
-            "Apache-2.0", DemoDataSet.AllTargets, DemoDataSet.AllTargets, ""),
+            "Apache-2.0", DemoDataSet.AllTargets, DemoDataSet.AllTargets, "")
+        {
+            Molecules = [1_600, 200, 200],
+        },
         new("qm9", "QM9: small organic molecules of up to nine heavy atoms with computed quantum properties", "CC0",
             ["homo", "lumo", "gap", "mu", "alpha", "r2", "zpve", "cv"], ["homo", "lumo", "gap"],
             "github.com/IBM/materials, commit dc01519f434c0c10227a1d1955cd8a025b136151, "
             + "models/smi_ted/finetune/moleculenet/qm9/{train,valid,test}.csv")
         {
+            Molecules = [108_446, 12_050, 13_389],
             Citation = "R. Ramakrishnan, P. O. Dral, M. Rupp, O. A. von Lilienfeld: Quantum chemistry structures and properties of 134 kilo molecules. Scientific Data 1, 140022 (2014)",
             Preparation = "put them, as train.csv, valid.csv and test.csv (or each packed as .csv.gz)",
         },
         new(Chebi, "ChEBI-20: molecules of biological interest with descriptions; LogP and QED computed by RDKit", "CC BY 4.0",
             ["logp", "qed"], ["logp", "qed"], ChebiSource)
         {
+            Molecules = [26_407, 3_301, 3_300],
             Citation = ChebiCitation,
             Preparation = ChebiPreparation,
         },
         new("chebi20-captioned", "the molecules of ChEBI-20's validation and test files, which have their real descriptions, in a split of our own (80/10/10, stereoisomers together)", "CC BY 4.0",
             ["logp", "qed"], ["logp", "qed"], ChebiSource)
         {
+            Molecules = [5_281, 660, 660],
             Citation = ChebiCitation,
             Preparation = ChebiPreparation,
             FolderName = Chebi,
@@ -121,7 +130,7 @@ public static class Catalog
         return new DataSetState(
             entry.Name, entry.About, entry.Licence, [.. entry.Targets.Select(t => new NamedUnit(t, KnownTargets.UnitOf(t)))], entry.Source,
             available, entry.IsBuiltIn ? null : place, files, available ? null : HowToGet(entry, place))
-        { Citation = entry.Citation };
+        { Citation = entry.Citation, Molecules = entry.Molecules };
     }
 
     /// <summary>Reads a data set in its predefined split.</summary>

@@ -34,6 +34,9 @@ public sealed record DataSetState(
     IReadOnlyList<DataSetFile> Files,
     string? HowToGet)
 {
+    /// <summary>How many molecules its training, validation and test splits have.</summary>
+    public IReadOnlyList<int> Molecules { get; init; } = [];
+
     /// <summary>How to cite it; empty for a built-in one.</summary>
     public string Citation { get; init; } = "";
 

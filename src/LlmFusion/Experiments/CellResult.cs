@@ -37,13 +37,13 @@ public sealed record CellResult
     /// <summary>Metrics on all splits with 95 % bootstrap intervals, beside those of the training mean.</summary>
     public required Comparison Metrics { get; init; }
 
-    /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null where the data has no such twins.</summary>
+    /// <summary>On the test molecules that do not stand in training if stereochemistry is ignored; null for data other than ChEBI-20.</summary>
     public EvaluationReport? WithoutStereoTwins { get; init; }
 
-    /// <summary>Which molecules of the test split these are: a bit for each, in base64; null where the data has no such twins, and in results of earlier versions.</summary>
+    /// <summary>Which molecules of the test split these are: a bit for each, in base64; null for data other than ChEBI-20, and in results of earlier versions.</summary>
     public string? TestWithoutTwins { get; init; }
 
-    /// <summary>What the training mean errs on these, by target; null where the data has no such twins, and in results of earlier versions.</summary>
+    /// <summary>What the training mean errs on these, by target; null for data other than ChEBI-20, and in results of earlier versions.</summary>
     public IReadOnlyDictionary<string, TargetMetrics>? ConstantWithoutStereoTwins { get; init; }
 
     /// <summary>The errors of each test molecule; null in results of earlier versions.</summary>

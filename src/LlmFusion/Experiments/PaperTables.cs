@@ -28,10 +28,10 @@ public static class PaperTables
         Arguments = $"table1 --scale {scale.Name}",
         Title = "Table 1: HOMO, LUMO and gap of QM9",
         Question = $"""
-            The paper's first table on QM9's predefined split, {Scaled(scale)} One fusion model predicts the three targets at once, except in the rows that name one target; trees are grown for
+            The paper's first table{(scale == StudyScale.Smoke ? "" : " on QM9's predefined split")}, {Scaled(scale)} One fusion model predicts the three targets at once, except in the rows that name one target; trees are grown for
             each target. {Trees(scale)}
             """,
-        Departures = [.. Departures(scale), .. scale == StudyScale.Smoke ? Array.Empty<string>() : [Qm9Twins]],
+        Departures = [.. Departures(scale), .. scale == StudyScale.Smoke ? Array.Empty<string>() : [Qm9Twins], .. TemplateTexts(scale)],
         Panels = [scale == StudyScale.Smoke ? Demo : new("qm9", "QM9", Frontier, StudyMetric.Mae, c => scale.Qm9.Of(c) with { Data = "qm9", Loss = LossKind.Mae }) { IsPapers = true }],
         Rows = Finished(scale,
         [
@@ -66,12 +66,10 @@ public static class PaperTables
             Arguments = $"table2 --scale {scale.Name}",
             Title = "Table 2: LogP and QED of ChEBI-20",
             Question = $"""
-                The paper's second table, {Scaled(scale)} {(scale == StudyScale.Paper ? "All rows are run on the full predefined split, which needs ChEBI-20 with its descriptions, as `data download chebi20` brings it, and as at the other scales" : "ChEBI-20's training file has no descriptions here: rows with text are run")} on `chebi20-captioned`, the {(scale == StudyScale.Smoke ? "" : "6,601 ")}molecules of its validation
-                and test files with their real descriptions in a split of our own (80/10/10, stereoisomers together){(scale == StudyScale.Paper ? "" : ", and so are all other rows, on the same molecules; rows without text are run on the full predefined split as well")}. The paper's numbers are of the full data set; where a row of ours was run on the captioned molecules alone, its difference from the paper names them: other molecules, and far fewer to learn from. No molecule or caption of either validation or test split was seen in
-                pretraining. LogP and QED are RDKit's formulas, which the models learn to imitate. {Trees(scale)}
+                The paper's second table, {Scaled(scale)} {OfChebi20(scale)} LogP and QED are RDKit's formulas, which the models learn to imitate. {Trees(scale)}
                 """,
-            Departures = [.. Departures(scale), .. scale == StudyScale.Paper ? [] : new[] { CaptionedData }, ComputedTargets, .. TemplateTexts(scale)],
-            Panels = scale == StudyScale.Smoke ? [Demo] : [Captioned, new("chebi20", "ChEBI-20", Druglike, StudyMetric.Mse, c => scale.Chebi20.Of(c) with { Data = "chebi20" }) { IsPapers = true }],
+            Departures = [.. Departures(scale), .. Chebi20Data(scale), .. TemplateTexts(scale)],
+            Panels = scale == StudyScale.Smoke ? [Demo] : [Captioned, Chebi20 with { Apply = c => scale.Chebi20.Of(c) with { Data = "chebi20" } }],
             Rows = Finished(scale,
             [
                 .. new[]
@@ -110,10 +108,10 @@ public static class PaperTables
         Title = "Table 3: the size of the language model",
         Question = $"""
             The paper's third table: SM+TEXT+MFP+SF with {(scale.LargeBackbone is { } large ? $"{large} in the place of {scale.Backbone}" : $"a fusing language model of size `{scale.LargeSize}` in the place of `{scale.Size}`, about six times as large")},
-            in the same training time: the larger one is trained for so many fewer epochs as a step of it takes longer. On `chebi20-captioned` (see Table 2), {Scaled(scale)}
+            in the same training time: the larger one is trained for so many fewer epochs as a step of it takes longer{(scale == StudyScale.Mini ? ". On `chebi20-captioned` (see Table 2)" : scale == StudyScale.Paper ? ". On ChEBI-20's predefined split" : "")}, {Scaled(scale)}
             """,
-        Departures = [.. Departures(scale, isOneRow: true), CaptionedData, ComputedTargets, .. TemplateTexts(scale), $"Time: the paper gives both language models 24 hours on its GPU; here the smaller one has its epochs, and the larger one {LargeEpochs(scale.Captioned.Frozen, scale)}, about the minutes that these take; in one row it has as many epochs."],
-        Panels = [scale == StudyScale.Smoke ? Demo : Captioned],
+        Departures = [.. Departures(scale, isOneRow: true), .. Chebi20Data(scale), .. TemplateTexts(scale), $"Time: the paper gives both language models 24 hours on its GPU; here the smaller one has its epochs, and the larger one {LargeEpochs(scale.Captioned.Frozen, scale)}, about the minutes that these take; in one row it has as many epochs."],
+        Panels = [scale == StudyScale.Smoke ? Demo : scale == StudyScale.Paper ? Chebi20 : Captioned],
         Rows = Finished(scale,
         [
             Spread(Titled(Fused(scale, "SM+TEXT+MFP+SF", 5, 1.332, 0.0029), "", "small", $"{scale.Backbone ?? scale.Size}: SM+TEXT+MFP+SF")),
@@ -149,6 +147,9 @@ public static class PaperTables
 
     private static StudyPanel Captioned { get; } = new("captioned", "captioned", Druglike, StudyMetric.Mse, c => c with { Data = "chebi20-captioned" });
 
+    // As many epochs as the row has.
+    private static StudyPanel Chebi20 { get; } = new("chebi20", "ChEBI-20", Druglike, StudyMetric.Mse, c => c with { Data = "chebi20" }) { IsPapers = true };
+
     private static StudyRow Large(StudyScale scale, StudyRow row) => row with { Task = row.Task.Changed(c => c with { Size = scale.LargeSize, Backbone = scale.LargeBackbone }) };
 
     private static StudyRow Shortened(StudyScale scale, StudyRow row) => row with { Task = row.Task.Changed(c => c with { Epochs = LargeEpochs(c.Epochs, scale), EarlyStopping = LargeEpochs(c.Epochs, scale) }) };
@@ -180,7 +181,7 @@ public static class PaperTables
         yield return Changed(row, "llm.llama", $"{modalities}, a Llama of equal size (P24)", Beyond, c => c with { Fusion = FusionKind.Llama, Backbone = null });
         yield return Changed(row, "llm.granite", $"{modalities}, a Granite of equal size (P24)", Beyond, c => c with { Fusion = FusionKind.Granite, Backbone = null });
         yield return scale.Backbone is null
-            ? Changed(row, PretrainedBackbone, $"{modalities}, language model that begins as {scale.Encoders[Modality.Text]} (P14)", Beyond, c => c with { Backbone = scale.Encoders[Modality.Text] })
+            ? Changed(row, PretrainedBackbone, $"{modalities}, language model that begins as {scale.Encoders[Modality.Text]}{(HasTemplates(scale) ? "†" : "")} (P14)", Beyond, c => c with { Backbone = scale.Encoders[Modality.Text] })
             : Changed(row, RandomBackbone, $"{modalities}, language model with random weights", Beyond, c => c with { Backbone = null });
     }
 
@@ -246,7 +247,7 @@ public static class PaperTables
     private static bool HasTemplates(StudyScale scale) => scale != StudyScale.Paper;
 
     private static string[] TemplateTexts(StudyScale scale) =>
-        HasTemplates(scale) ? [$"TEXT†: the text encoder was pretrained on texts made by template, which are not ChEBI-20's captions.{(scale == StudyScale.Mini ? " What the fusion model and the trees read of it are captions." : "")}"] : [];
+        HasTemplates(scale) ? [$"†: `{scale.Encoders[Modality.Text]}`, which reads TEXT and which a language model begins as, was pretrained on texts made by template, which are not ChEBI-20's captions.{(scale == StudyScale.Mini ? " What it reads here are captions." : "")}"] : [];
 
     private static string Slug(string modalities) => modalities.Replace('+', '-').ToLowerInvariant();
 
@@ -259,7 +260,24 @@ public static class PaperTables
 
     private const string Qm9Twins = "Data: of QM9's training molecules 112 stand, stereochemistry ignored, in a validation or test split of QM9 or ChEBI-20; the split is predefined, and they are trained on.";
 
-    private const string CaptionedData = "Data: ChEBI-20 has descriptions here for 6,601 molecules, those of its validation and test files; the paper has them for all 33,003. Its split is 26,403 / 3,301 / 3,299 (P13), that of the published files 26,407 / 3,301 / 3,300.";
+    /// <summary>Which molecules of ChEBI-20 are used, in a sentence or two.</summary>
+    private static string OfChebi20(StudyScale scale)
+    {
+        if (scale == StudyScale.Smoke) return "";
+        string captioned = "`chebi20-captioned`, the 6,601 molecules of ChEBI-20's validation and test files with their real descriptions in a split of our own (80/10/10, stereoisomers together)";
+        return (scale == StudyScale.Paper
+                ? $"All rows are run on the full predefined split, which needs ChEBI-20 with its descriptions, as `data download chebi20` brings it, and, as at the other scales, on {captioned}."
+                : $"Rows with text are run on {captioned}, and so are all other rows, on the same molecules; rows without text are run on the full predefined split as well.")
+            + " The paper's numbers are of the full data set; where a row of ours was run on the captioned molecules alone, its difference from the paper names them: other molecules, and far fewer to learn from. No molecule or caption of either validation or test split was seen in pretraining.";
+    }
+
+    private static string[] Chebi20Data(StudyScale scale) => scale == StudyScale.Smoke ? [ComputedTargets] :
+    [
+        scale == StudyScale.Mini ? $"Data: texts are those of ChEBI-20's validation and test files, 6,601; the paper has 33,003. {PaperSplit}" : $"Data: {PaperSplit}",
+        ComputedTargets,
+    ];
+
+    private const string PaperSplit = "The paper's split is 26,403 / 3,301 / 3,299 (P13), that of the published files 26,407 / 3,301 / 3,300.";
 
     private const string ComputedTargets = "LogP and QED are RDKit's, of the molecules as they are written; the paper does not say where its values come from.";
 
@@ -275,13 +293,15 @@ public static class PaperTables
             ? "Language model: a new GPT-2 of random weights (P14 has the pretrained GPT-2 Small). There is no projection where the widths are equal (P6)."
             : $"Language model: {scale.Backbone}, all of it trained (P14).",
         scale.Backbone is null ? "Sequences are cut at 256 tokens." : "Sequences are cut where their models end, SELFIES at 128 tokens.",
-        $"Training, in epochs: {(isOneRow ? "" : $"QM9 {scale.Qm9}, ChEBI-20 {scale.Chebi20}, ")}captioned {(isOneRow ? scale.Captioned.Frozen.ToString(CultureInfo.InvariantCulture) : scale.Captioned)}. One-cycle in the place of ReduceLROnPlateau (P19), a running average of the weights; the loss is the error that the table shows. No dropout; where the fingerprint stands beside other modalities, every second training molecule, drawn anew each epoch, comes without it. {scale.Tuning}{(isOneRow ? "" : $" The trees have {scale.Trials} settings for each row and target.")}",
+        $"Training, in epochs: {(isOneRow ? scale.Captioned.Frozen.ToString(CultureInfo.InvariantCulture) : $"QM9 {scale.Qm9}, ChEBI-20 {scale.Chebi20}, captioned {scale.Captioned}")}. One-cycle in the place of ReduceLROnPlateau (P19), a running average of the weights; the loss is the error that the table shows. No dropout; where the fingerprint stands beside other modalities, every second training molecule, drawn anew each epoch, comes without it. {scale.Tuning}{(isOneRow ? "" : $" The trees have {scale.Trials} settings for each row and target.")}",
         "Fingerprint: radius 2, 2,048 bits (the paper gives neither), binary as in P16" + (isOneRow ? "." : ", except where a row says *counts*."),
         .. isOneRow ? Array.Empty<string>() :
         [
             "Llama and Granite have dropout in their attention alone, as their architectures have it; GPT-2 also in its embeddings and residuals. Granite has the multipliers of granite-3.1-2b.",
             "Targets: one fusion model learns all targets of a table at once; the rows *trained for one target alone* show what that changes. The paper does not say.",
             "XGBoost: P18 names the settings that are searched, not their ranges. Here: " + Ranges(new BaselineConfig { Run = new RunConfig() }),
+            "Positions: GPT-2's own stay beside the encodings of the modalities, except where a row says so (P8 leaves it open).",
+            "Time: the paper gives 24 hours on its GPU for Table 3 alone; here each row shows its minutes.",
             "Ridge regression's penalty is chosen by the squared error on validation.",
         ],
     ];

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using LlmFusion.Baselines;
 using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
 
@@ -208,9 +209,25 @@ public static class StudyReport
             foreach (IGrouping<long, string> fewer in rows.Where(r => r.Key < most)) yield return string.Create(CultureInfo.InvariantCulture, $"{panel.Title}: {string.Join(", ", fewer.Distinct())} on {fewer.Key:N0} of {most:N0} test molecules: the others lack what it reads.");
         }
 
+        if (CappedTrees(cells, results) is { Capped: > 0 } trees)
+            yield return string.Create(CultureInfo.InvariantCulture, $"XGBoost: {trees.Capped} of {trees.Fits} final fits with at most {trees.Most:N0} trees ended there while the error on validation still fell: more trees would do better, and take longer.");
         HashSet<string> done = [.. results.Select(r => r.Cell)];
         string[] missing = [.. cells.Select(c => c.Name).Where(name => !done.Contains(name))];
         if (missing.Length > 0) yield return $"Not run yet: {missing.Length} of {cells.Length} cells ({string.Join(", ", missing.Take(12))}{(missing.Length > 12 ? ", .." : "")}).";
+    }
+
+    /// <summary>Of the fits on more rows than the search saw, whose number of trees early stopping was to decide, those that it did not stop.</summary>
+    private static (int Capped, int Fits, int Most) CappedTrees(StudyCell[] cells, CellResult[] results)
+    {
+        (ChosenTrees Trees, BaselineConfig Config)[] fits =
+        [
+            .. from cell in cells
+               let result = results.FirstOrDefault(r => r.Cell == cell.Name)
+               where result is not null && cell.Task is CellTask.Boosted boosted && boosted.Config.SearchRows < result.Data.Train
+               from trees in result.Trees
+               select (trees, ((CellTask.Boosted)cell.Task).Config),
+        ];
+        return (fits.Count(f => f.Trees.Used > f.Config.FinalEstimators - f.Config.EarlyStopping), fits.Length, fits.Length == 0 ? 0 : fits.Max(f => f.Config.FinalEstimators));
     }
 
     private static string Number(double value) => value.ToString("G3", CultureInfo.InvariantCulture);

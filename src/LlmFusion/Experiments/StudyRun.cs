@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using LlmFusion.Baselines;
 using LlmFusion.DataSets;
 using LlmFusion.Embedding;
@@ -62,9 +63,13 @@ public sealed class StudyRun
     /// <summary>Where a cell's result lies.</summary>
     public string ResultPath(StudyCell cell) => Path.Combine(_output, "cells", cell.Name + ".json");
 
-    /// <summary>A cell's result; null where it has not been run, or is to be run again because its key has changed.</summary>
+    /// <summary>A cell's result; null where it has not been run, or is to be run again because its key has changed, or something else of its configuration, such as what holds by default.</summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
-    public CellResult? ResultOf(StudyCell cell) => CellResult.Read(ResultPath(cell)) is { } result && result.Key == cell.Key() ? result : null;
+    public CellResult? ResultOf(StudyCell cell) => CellResult.Read(ResultPath(cell)) is { } result && result.Key == cell.Key() && Agree(result.Config, StudyCell.ToJson(cell.Task)) ? result : null;
+
+    /// <summary>Whether what both configurations have is the same; options that one of them lacks are newer or older than it.</summary>
+    private static bool Agree(JsonObject kept, JsonObject asked) =>
+        kept.All(own => !asked.TryGetPropertyValue(own.Key, out JsonNode? other) || (own.Value is JsonObject a && other is JsonObject b ? Agree(a, b) : JsonNode.DeepEquals(own.Value, other)));
 
     /// <summary>About how long some cells take: as long as other seeds of theirs took, else as their rows say.</summary>
     public double MinutesOf(IEnumerable<StudyCell> cells)
@@ -109,6 +114,7 @@ public sealed class StudyRun
     {
         string folder = Path.Combine(_output, Runs, cell.Name), key = cell.Key(), keyFile = folder + "." + KeyFile;
         using FileStream held = FolderLock.Take(Path.Combine(_output, Runs), cell.Name + ".lock");
+        if (ResultOf(cell) is { } others) return others; // another process was faster
         // What another configuration left, and what was cut off before there was anything to go on from.
         bool begun = File.Exists(keyFile) && File.ReadAllText(keyFile) == key && (new TrainingCheckpoint(folder).Exists || File.Exists(Path.Combine(folder, TrainingRun.ConfigFile)));
         if (!begun && Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
@@ -176,7 +182,7 @@ public sealed class StudyRun
         public IReadOnlyList<double> Penalties { get; init; } = [];
     }
 
-    /// <summary>Only ChEBI-20's splits hold stereoisomers of each other's molecules.</summary>
+    /// <summary>ChEBI-20's splits hold many stereoisomers of each other's molecules (QM9's a dozen).</summary>
     private static bool HasTwins(StudyCell cell) => cell.Task.Run.Data == Chebi20;
 
     /// <summary>Which test molecules have no twin in the whole training split, however much of it was trained on, and what the training mean errs on them.</summary>

@@ -20,7 +20,7 @@ internal sealed record RunRows(RepresentationOptions Representation, IReadOnlyDi
     /// <param name="observe">Receives progress.</param>
     /// <param name="cancellation">Stops between rows.</param>
     /// <exception cref="BadRowsException">Rows cannot be used, and they were not to be skipped.</exception>
-    /// <exception cref="InvalidDataException">Nothing is left of training or validation.</exception>
+    /// <exception cref="InvalidDataException">Nothing is left of training or validation, or no training molecule has a modality.</exception>
     public static RunRows Prepare(RunConfig config, DataSplits splits, InitialModel? initial, Action<TrainingEvent> observe, CancellationToken cancellation)
     {
         RepresentationOptions representation = RepresentationOf(config, initial);
@@ -36,6 +36,11 @@ internal sealed record RunRows(RepresentationOptions Representation, IReadOnlyDi
         if (refused.Count > 0 && !config.SkipBadRows) throw new BadRowsException([.. refused.OrderBy(e => e.File, StringComparer.Ordinal).ThenBy(e => e.Line)]);
         foreach (string part in new[] { Parts.Train, Parts.Valid })
             if (prepared[part].Rows.Count == 0) throw new InvalidDataException($"{splits.Name}: the {part} split has no rows, expected at least one");
+        // A model that the run begins from may know a modality that is missing here.
+        if (initial is null)
+            foreach (Modality modality in representation.Modalities.Where(m => m.Kind is ModalityKind.Text or ModalityKind.Columns or ModalityKind.Vectors)) // what the user gives
+                if (!prepared[Parts.Train].Representations.Any(read => read.Has(modality)))
+                    throw new InvalidDataException($"{splits.Name}: got {modality} for none of {prepared[Parts.Train].Rows.Count} training molecules, expected it for some; leave it out with --modalities{(modality == Modality.Text ? ", or name the column of texts with --text-column" : "")}");
         return new RunRows(representation, prepared, refused);
     }
 

@@ -96,6 +96,13 @@ public sealed class BaselineRunTests : IDisposable
 
         BaselineRun.Run(_config with { Trials = 1, Search = _config.Search with { MaxDepth = new(2, 3) } }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken);
         Assert.Equal(2, other.Count);
+        // The log of the search before is kept, and taken up again with it.
+        Assert.Contains(Directory.GetFiles(_folder["cut"]), f => TrialLog.IsKept(Path.GetFileName(f)) && TrialLog.In(f).Count == 8);
+        BaselineRun.Run(_config with { Trials = 4 }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken);
+        Assert.Equal(2, other.Count);
+        // Data that cannot be read leaves the model that stands there.
+        Assert.Throws<DataFileException>(() => BaselineRun.Run(_config with { Run = _config.Run with { Targets = ["w"] } }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken));
+        PredictiveModel.Load(_folder["cut"]).Dispose();
         File.WriteAllText(_folder["train.csv"], File.ReadAllText(_folder["train.csv"]).Replace(",4.5,", ",4.75,", StringComparison.Ordinal));
         BaselineRun.Run(_config with { Trials = 1, Search = _config.Search with { MaxDepth = new(2, 3) } }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken);
         Assert.Equal(4, other.Count);

@@ -83,6 +83,9 @@ public sealed class DataDownloadTests : IDisposable
         Assert.DoesNotContain("HF_", message, StringComparison.Ordinal);
         Assert.Contains("endpoint: got nowhere", Assert.Throws<HubException>(() =>
             DataDownload.Run("qm9", _ => { }, _ => { }, TestContext.Current.CancellationToken, _folder["data"], new HubOptions { Cache = "", Endpoint = "nowhere" })).Message, StringComparison.Ordinal);
+        // A body without end.
+        Serve("chebi20", Molecules, Molecules, Molecules);
+        Assert.Contains("chebi20/train.csv has more than 20 bytes", Assert.Throws<HubException>(() => PinnedFiles.Get("some/where", Commit, [_source!.Files[Parts.Train]], _folder["pinned"], _ => { }, TestContext.Current.CancellationToken, _server.Options(""), mostBytes: 20)).Message, StringComparison.Ordinal);
         Serve("chebi20", "CID\tSMILES\tdescription\n1\tC\n", Molecules, Molecules);
         Assert.Contains("some/where/chebi20/train.csv, row 1: 2 fields, expected 3", Assert.Throws<InvalidDataException>(() => Run("chebi20")).Message, StringComparison.Ordinal);
     }

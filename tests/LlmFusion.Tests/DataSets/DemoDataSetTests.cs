@@ -15,6 +15,7 @@ public partial class DemoDataSetTests
     public void It_has_two_thousand_different_molecules_in_a_fixed_split()
     {
         Assert.Equal((1600, 200, 200), (Demo.Train.Count, Demo.Valid.Count, Demo.Test.Count));
+        Assert.Equal([1600, 200, 200], Catalog.Inspect(Catalog.Find("demo")).Molecules);
         Assert.Empty(Demo.Refused);
         Assert.Equal(("demo", 2000), (Demo.Name, All.Select(s => s.Id).Distinct().Count()));
         Assert.Equal(2000, All.Select(s => Of(s, m => m.CanonicalSmilesWithoutStereo)).Distinct().Count());

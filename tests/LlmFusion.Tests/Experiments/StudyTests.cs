@@ -61,11 +61,29 @@ public sealed class StudyTests : IDisposable
     }
 
     [Fact]
+    public void Table_3_at_the_papers_scale_is_on_the_papers_data_and_the_demo_data_claims_none()
+    {
+        Assert.Equal("chebi20", Assert.Single(PaperTables.Table3(StudyScale.Paper).Cells(1).Select(c => c.Task.Run.Data).Distinct()));
+        Assert.Equal([30, 5, 30], PaperTables.Table3(StudyScale.Paper).Cells(1).Where(c => c.Seed == 0).Select(c => c.Task.Run.Epochs));
+        Assert.Equal([30, 6, 30], PaperTables.Table3(StudyScale.Mini).Cells(1).Where(c => c.Seed == 0).Select(c => c.Task.Run.Epochs));
+        foreach (Study smoke in new[] { PaperTables.Table1(StudyScale.Smoke), PaperTables.Table2(StudyScale.Smoke), PaperTables.Table3(StudyScale.Smoke) })
+        {
+            Assert.All(smoke.Cells(1), cell => Assert.Equal("demo", cell.Task.Run.Data));
+            Assert.DoesNotContain("predefined", smoke.Question, StringComparison.Ordinal);
+            Assert.DoesNotContain(smoke.Departures, d => d.StartsWith("Data:", StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
     public void Rows_whose_text_encoder_learned_from_templates_say_so()
     {
         Study mini = PaperTables.Table2(StudyScale.Mini), paper = PaperTables.Table2(StudyScale.Paper);
         Assert.All(mini.Rows.Where(r => r.Task.Run.Modalities?.Contains("text") == true), r => Assert.Contains("TEXT†", r.Title, StringComparison.Ordinal));
-        Assert.Contains(mini.Departures, d => d.StartsWith("TEXT†", StringComparison.Ordinal));
+        Assert.All(new[] { mini, PaperTables.Table1(StudyScale.Mini) }, table =>
+        {
+            Assert.Contains(table.Departures, d => d.StartsWith("†: `llmfusion-text`", StringComparison.Ordinal));
+            Assert.Contains("†", Assert.Single(table.Rows, r => r.Task.Run.Backbone == "llmfusion-text").Title, StringComparison.Ordinal);
+        });
         Assert.DoesNotContain(paper.Rows, r => r.Title.Contains('†', StringComparison.Ordinal));
         Assert.DoesNotContain(paper.Departures, d => d.Contains('†', StringComparison.Ordinal));
     }
@@ -109,6 +127,13 @@ public sealed class StudyTests : IDisposable
         // Other settings: of this row alone nothing is known any more.
         StudyRun changed = new(Small(epochs: 3), output, seeds: 2);
         Assert.Equal([false, true, false, true], changed.Cells.Select(cell => changed.ResultOf(cell) is not null));
+
+        // Another value of something that its key leaves out as it is by default; an option that it does not know changes nothing.
+        string kept = File.ReadAllText(run.ResultPath(run.Cells[0]));
+        File.WriteAllText(run.ResultPath(run.Cells[0]), kept.Replace("\"clip_norm\": 1,", "\"clip_norm\": 2,", StringComparison.Ordinal));
+        Assert.Null(run.ResultOf(run.Cells[0]));
+        File.WriteAllText(run.ResultPath(run.Cells[0]), kept.Replace("\"clip_norm\": 1,", "", StringComparison.Ordinal));
+        Assert.NotNull(run.ResultOf(run.Cells[0]));
 
         string report = Report(run);
         Assert.Contains("| *one* |", report, StringComparison.Ordinal);

@@ -76,6 +76,8 @@ public sealed class PretrainedRunTests : IDisposable
         int different = 8 + 8 + 6;
         Assert.Equal((different, 2L * different), started.Embeddings);
         Assert.Equal(3, started.Missing["text"]);
+        string mute = _folder.Write("mute.csv", "smiles,y\nCCO,1\nCCC,2\n");
+        Assert.Contains("got text for none of 2 training molecules", Assert.Throws<InvalidDataException>(() => Run(_config with { TrainFile = mute }, "mute")).Message, StringComparison.Ordinal);
         Assert.All(started.Parameters, p => Assert.Equal(p.Part.Contains('('), p.Frozen > 0 && p.Trained == 0));
         Assert.Equal("selfies", Assert.Single(started.Truncated).Key.Name);
         Assert.Equal(summary.Manifest.Metrics.Find("test", "y", Comparison.Model)!.Mse, Mse(summary.Folder), 1e-6);
