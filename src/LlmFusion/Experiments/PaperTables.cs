@@ -300,7 +300,7 @@ public static class PaperTables
         "Fingerprint: radius 2, 2,048 bits (the paper gives neither), binary as in P16" + (isOneRow ? "." : ", except where a row says *counts*."),
         .. isOneRow ? Array.Empty<string>() :
         [
-            "Llama and Granite have dropout in their attention alone, as their architectures have it; GPT-2 also in its embeddings and residuals. Granite has the multipliers of granite-3.1-2b.",
+            "Granite has the multipliers of granite-3.1-2b.",
             "Targets: one fusion model learns all targets of a table at once; the rows *trained for .. alone* show what that changes. The paper does not say.",
             "XGBoost: P18 names the settings that are searched, not their ranges. Here: " + Ranges(new BaselineConfig { Run = new RunConfig() }),
             "Positions: GPT-2's own stay beside the encodings of the modalities, except where a row says so (P8 leaves it open).",
