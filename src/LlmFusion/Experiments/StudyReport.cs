@@ -45,7 +45,7 @@ public static class StudyReport
 
     private static string[] VerdictHeadings(IReadOnlyList<StudyVerdict> verdicts) => ["target", "difference", "95 % interval", "holds", .. verdicts.Any(v => v.WithoutStereoTwins is not null) ? ["without stereo twins"] : Array.Empty<string>()];
 
-    private static string[] Fields(Study study, IReadOnlyList<StudyVerdict> verdicts, StudyVerdict v) => [$"{v.Row.Title} against {(v.Than.Group == v.Row.Group ? "" : $"{v.Than.Group}: ")}{v.Than.Title}", $"{(study.Panels.Count > 1 ? $"{v.Panel.Title}: " : "")}{v.Target}",
+    private static string[] Fields(Study study, IReadOnlyList<StudyVerdict> verdicts, StudyVerdict v) => [$"{v.Row.Title} against {(v.Than.Group == v.Row.Group || v.Than.Group.Length == 0 ? "" : $"{v.Than.Group}: ")}{v.Than.Title}", $"{(study.Panels.Count > 1 ? $"{v.Panel.Title}: " : "")}{v.Target}",
         string.Create(CultureInfo.InvariantCulture, $"{Number(v.Difference)} ({v.OfOther:+0.0 %;-0.0 %})"), $"{Number(v.Interval.Low)} to {Number(v.Interval.High)}", v.Holds,
         .. verdicts.Any(o => o.WithoutStereoTwins is not null) ? [v.WithoutStereoTwins?.Holds ?? ""] : Array.Empty<string>()];
 
