@@ -114,8 +114,8 @@ public static class PaperTables
         Panels = [scale == StudyScale.Smoke ? Demo : scale == StudyScale.Paper ? Chebi20 : Captioned],
         Rows = Finished(scale,
         [
-            Spread(Titled(Fused(scale, "SM+TEXT+MFP+SF", 5, 1.332, 0.0029), "", "small", $"{scale.Backbone ?? scale.Size}: SM+TEXT+MFP+SF")),
-            Spread(Shortened(scale, Large(scale, Titled(Fused(scale, "SM+TEXT+MFP+SF", 5, 1.270, 0.0027), "", "large", $"{scale.LargeBackbone ?? scale.LargeSize}: SM+TEXT+MFP+SF")))),
+            Spread(Titled(Fused(scale, "SM+TEXT+MFP+SF", 5, 1.332, 0.0029), Llm, "small", $"{scale.Backbone ?? scale.Size}: SM+TEXT+MFP+SF")),
+            Spread(Shortened(scale, Large(scale, Titled(Fused(scale, "SM+TEXT+MFP+SF", 5, 1.270, 0.0027), Llm, "large", $"{scale.LargeBackbone ?? scale.LargeSize}: SM+TEXT+MFP+SF")))),
             Large(scale, Titled(Fused(scale, "SM+TEXT+MFP+SF", 28), Beyond, "large.same-epochs", $"{scale.LargeBackbone ?? scale.LargeSize}: SM+TEXT+MFP+SF, as many epochs as {scale.Backbone ?? scale.Size}")),
         ]),
         Claims = [new("a larger language model is better in the same time", "large", "small"), new("a larger language model is better in as many epochs", "large.same-epochs", "small")],
