@@ -65,12 +65,12 @@ public sealed record BoosterSettings
         Require(HuberSlope > 0 && double.IsFinite(HuberSlope), "huber slope", HuberSlope, "above 0");
         Require(Metrics.Count > 0, "metrics", "none", "at least one");
         Require(EarlyStopping is null or >= 1, "early stopping", EarlyStopping ?? 0, "at least 1");
-        Require(EarlyStopping is null || !Rising.Any(rising => Metrics[^1].StartsWith(rising, StringComparison.Ordinal)), "metric for early stopping", Metrics[^1], "one that is better the smaller it is, such as rmse");
+        Require(EarlyStopping is null || !Rising.Contains(Metrics[^1].Split('@', '-')[0]), "metric for early stopping", Metrics[^1], "one that is better the smaller it is, such as rmse");
         return this;
     }
 
-    // auc, aucpr; map@N and ndcg@N, which with a minus sign at the end differ in lists without a hit alone.
-    private static readonly string[] Rising = ["auc", "map@", "map-", "ndcg", "pre"];
+    // What may follow, as in map@5-, is how deep and how lists without a hit count.
+    private static readonly string[] Rising = ["auc", "aucpr", "map", "ndcg", "pre"];
 
     internal IEnumerable<(string Name, string Value)> Parameters()
     {

@@ -46,8 +46,9 @@ public sealed class TrialLog
     public static IReadOnlyList<Trial> In(string path) => File.Exists(path) ? [.. File.ReadAllLines(path).Skip(1).Select(Read).OfType<Trial>()] : [];
 
     /// <summary>Whether a file of this name is the log of a search before the present one.</summary>
-    public static bool IsKept(string name) => name.StartsWith("trials.", StringComparison.Ordinal) && name.EndsWith(".jsonl", StringComparison.Ordinal);
+    public static bool IsKept(string name) => name.Split('.') is ["trials", _, "jsonl"];
 
+    // Hashed: the key is what stands in a file, and need not do for a name.
     private static string Beside(string path, string key) => Path.ChangeExtension(path, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)))[..8] + ".jsonl");
 
     /// <summary>The trials.</summary>

@@ -69,7 +69,7 @@ public static class PaperTables
                 The paper's second table, {Scaled(scale)} {OfChebi20(scale)} LogP and QED are RDKit's formulas, which the models learn to imitate. {Trees(scale)}
                 """,
             Departures = [.. Departures(scale), .. Chebi20Data(scale), .. TemplateTexts(scale)],
-            Panels = scale == StudyScale.Smoke ? [Demo] : [Captioned, Chebi20 with { Apply = c => scale.Chebi20.Of(c) with { Data = "chebi20" } }],
+            Panels = scale == StudyScale.Smoke ? [Demo] : [Captioned, Chebi20 with { Apply = c => Chebi20.Apply(scale.Chebi20.Of(c)) }],
             Rows = Finished(scale,
             [
                 .. new[]
@@ -250,7 +250,7 @@ public static class PaperTables
     private static bool HasTemplates(StudyScale scale) => scale != StudyScale.Paper;
 
     private static string[] TemplateTexts(StudyScale scale) =>
-        HasTemplates(scale) ? [$"†: `{scale.Encoders[Modality.Text]}`, which reads TEXT and which a language model begins as, was pretrained on texts made by template, which are not ChEBI-20's captions.{(scale == StudyScale.Mini ? " What it reads here are captions." : "")}"] : [];
+        HasTemplates(scale) ? [$"†: `{scale.Encoders[Modality.Text]}` was pretrained on texts made by template, which are not ChEBI-20's captions."] : [];
 
     private static string Slug(string modalities) => modalities.Replace('+', '-').ToLowerInvariant();
 
@@ -271,12 +271,13 @@ public static class PaperTables
         return (scale == StudyScale.Paper
                 ? $"All rows are run on the full predefined split, which needs ChEBI-20 with its descriptions, as `data download chebi20` brings it, and, as at the other scales, on {captioned}."
                 : $"Rows with text are run on {captioned}, and so are all other rows, on the same molecules; rows without text are run on the full predefined split as well.")
-            + " The paper's numbers are of the full data set; where a row of ours was run on the captioned molecules alone, its difference from the paper names them: other molecules, and far fewer to learn from. No molecule or caption of either validation or test split was seen in pretraining.";
+            + " The paper's numbers are of the full data set; where a row of ours was run on the captioned molecules alone, its difference from the paper names them: other molecules, and far fewer to learn from."
+            + (scale == StudyScale.Mini ? " No molecule or caption of either validation or test split was seen in pretraining." : "");
     }
 
     private static string[] Chebi20Data(StudyScale scale) => scale == StudyScale.Smoke ? [ComputedTargets] :
     [
-        scale == StudyScale.Mini ? $"Data: texts are those of ChEBI-20's validation and test files, 6,601; the paper has 33,003. {PaperSplit}" : $"Data: {PaperSplit}",
+        scale == StudyScale.Mini ? $"Data: what is read as text are the captions of ChEBI-20's validation and test files, 6,601; the paper has 33,003. {PaperSplit}" : $"Data: {PaperSplit}",
         ComputedTargets,
     ];
 

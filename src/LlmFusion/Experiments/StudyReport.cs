@@ -45,7 +45,7 @@ public static class StudyReport
 
     private static string[] VerdictHeadings(IReadOnlyList<StudyVerdict> verdicts) => ["target", "difference", "95 % interval", "holds", .. verdicts.Any(v => v.WithoutStereoTwins is not null) ? ["without stereo twins"] : Array.Empty<string>()];
 
-    private static string[] Fields(Study study, IReadOnlyList<StudyVerdict> verdicts, StudyVerdict v) => [$"{v.Row.Title} against {(v.Than.Group == v.Row.Group || v.Than.Group.Length == 0 ? "" : $"{v.Than.Group}: ")}{v.Than.Title}", $"{(study.Panels.Count > 1 ? $"{v.Panel.Title}: " : "")}{v.Target}",
+    private static string[] Fields(Study study, IReadOnlyList<StudyVerdict> verdicts, StudyVerdict v) => [$"{v.Row.Title} against {(v.Than.Group == v.Row.Group ? "" : $"{v.Than.Group}: ")}{v.Than.Title}", $"{(study.Panels.Count > 1 ? $"{v.Panel.Title}: " : "")}{v.Target}",
         string.Create(CultureInfo.InvariantCulture, $"{Number(v.Difference)} ({v.OfOther:+0.0 %;-0.0 %})"), $"{Number(v.Interval.Low)} to {Number(v.Interval.High)}", v.Holds,
         .. verdicts.Any(o => o.WithoutStereoTwins is not null) ? [v.WithoutStereoTwins?.Holds ?? ""] : Array.Empty<string>()];
 
@@ -210,7 +210,7 @@ public static class StudyReport
         }
 
         if (CappedTrees(cells, results) is { Capped: > 0 } trees)
-            yield return string.Create(CultureInfo.InvariantCulture, $"XGBoost: {trees.Capped} of {trees.Fits} final fits with at most {trees.Most:N0} trees ended there while the error on validation still fell: more trees would do better, and take longer.");
+            yield return string.Create(CultureInfo.InvariantCulture, $"XGBoost: {trees.Capped} of {trees.Fits} final fits with at most {trees.Most:N0} trees reached them before early stopping ended growing; with more they may do better, and take longer.");
         HashSet<string> done = [.. results.Select(r => r.Cell)];
         string[] missing = [.. cells.Select(c => c.Name).Where(name => !done.Contains(name))];
         if (missing.Length > 0) yield return $"Not run yet: {missing.Length} of {cells.Length} cells ({string.Join(", ", missing.Take(12))}{(missing.Length > 12 ? ", .." : "")}).";
@@ -222,10 +222,12 @@ public static class StudyReport
         (ChosenTrees Trees, BaselineConfig Config)[] fits =
         [
             .. from cell in cells
-               let result = results.FirstOrDefault(r => r.Cell == cell.Name)
-               where result is not null && cell.Task is CellTask.Boosted boosted && boosted.Config.SearchRows < result.Data.Train
+               let config = (cell.Task as CellTask.Boosted)?.Config
+               where config is not null
+               from result in results
+               where result.Cell == cell.Name && config.SearchRows < result.Data.Train
                from trees in result.Trees
-               select (trees, ((CellTask.Boosted)cell.Task).Config),
+               select (trees, config),
         ];
         return (fits.Count(f => f.Trees.Used > f.Config.FinalEstimators - f.Config.EarlyStopping), fits.Length, fits.Length == 0 ? 0 : fits.Max(f => f.Config.FinalEstimators));
     }

@@ -40,7 +40,7 @@ internal sealed record RunRows(RepresentationOptions Representation, IReadOnlyDi
         if (initial is null)
             foreach (Modality modality in representation.Modalities.Where(m => m.Kind is ModalityKind.Text or ModalityKind.Columns or ModalityKind.Vectors)) // what the user gives
                 if (!prepared[Parts.Train].Representations.Any(read => read.Has(modality)))
-                    throw new InvalidDataException($"{splits.Name}: got {modality} for none of {prepared[Parts.Train].Rows.Count} training molecules, expected it for some; leave it out with --modalities{(modality == Modality.Text ? ", or name the column of texts with --text-column" : "")}");
+                    throw new InvalidDataException($"{splits.Name}: got {modality} for none of {prepared[Parts.Train].Rows.Count} training molecules, expected it for some; {(modality.Kind == ModalityKind.Text ? "leave it out of --modalities, or name the column of texts with --text-column" : "leave out its --modality, or give what these molecules have")}");
         return new RunRows(representation, prepared, refused);
     }
 
