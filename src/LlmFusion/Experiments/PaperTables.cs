@@ -51,7 +51,7 @@ public static class PaperTables
         Claims =
         [
             .. Beats("SM+MFP", "SF+MFP", "SM+SF+MFP"),
-            .. More("sm-sf-mfp", "sm", "sf", "mfp", "sm-mfp", "sf-mfp"), .. More("sm-mfp", "sm", "mfp"), .. More("sf-mfp", "sf", "mfp"), new(MoreHelp, "llm.sm-sf-mfp", "without.mfp"), .. Graph("sm-sf-mfp", "sm-sf-mfp-gr"),
+            .. More("sm-sf-mfp", "sm", "sf", "mfp", "sm-mfp", "sf-mfp"), .. More("sm-mfp", "sm", "mfp"), .. More("sf-mfp", "sf", "mfp"), new(MoreHelp, "llm.sm-sf-mfp", "without.mfp"), .. More("sm-sf-mfp-gr", "sm-sf-mfp", "gr"),
             new(ConcatGains, "nc.sm-mfp", "um.mfp"), new(ConcatGains, "nc.sf-mfp", "um.mfp"), new(ConcatGains, "nc.sm-sf-mfp", "nc.sm-mfp"),
             .. OfVariants(scale, "sm-sf-mfp", "SM+SF+MFP", AloneInTable1(scale)), new(TrainingAlong, "llm.sm-sf-mfp.end-to-end", "llm.sm-sf-mfp"),
         ],
@@ -93,7 +93,7 @@ public static class PaperTables
             [
                 .. Beats("SM+TEXT", "SM+TEXT+MFP", "SM+TEXT+MFP+SF", "SM+SF+MFP"),
                 .. More("sm-text-mfp-sf", "sm", "text", "mfp", "sf", "sm-text", "sm-text-mfp", "sm-sf-mfp"), .. More("sm-sf-mfp", "sm", "sf", "mfp"), .. More("sm-text", "sm", "text"), .. More("sm-text-mfp", "sm-text", "mfp"), new(MoreHelp, "llm.sm-text-mfp-sf", "without.sm"), new(MoreHelp, "llm.sm-text-mfp-sf", "without.mfp"),
-                .. Graph("sm-text-mfp-sf", "all-gr"), .. Graph("sm-sf-mfp", "sm-sf-mfp-gr"),
+                .. More("all-gr", "sm-text-mfp-sf", "gr"), .. More("sm-sf-mfp-gr", "sm-sf-mfp", "gr"),
                 new(ConcatGains, "nc.sm-text", "um.sm"), new(ConcatGains, "nc.sm-text-mfp", "nc.sm-text"), new(ConcatGains, "nc.sm-text-mfp-sf", "nc.sm-text-mfp"), new(ConcatGains, "nc.sm-sf-mfp", "um.mfp"),
                 .. OfVariants(scale, "sm-text-mfp-sf", "SM+TEXT+MFP+SF", Druglike), new(BetterThanMlp, "llm.sm-sf-mfp", "nc-mlp.sm-sf-mfp"), new(CountsHelp, "llm.sm-sf-mfp.counts", "llm.sm-sf-mfp"), new(TrainingAlong, "llm.sm-sf-mfp.end-to-end", "llm.sm-sf-mfp"),
             ],
@@ -126,9 +126,6 @@ public static class PaperTables
     private static IEnumerable<StudyClaim> Beats(params string[] modalities) => modalities.Select(m => new StudyClaim("LLM-Fusion is better than NC + XGBoost (P22)", $"llm.{Slug(m)}", $"nc.{Slug(m)}"));
 
     private static IEnumerable<StudyClaim> More(string all, params string[] fewer) => fewer.Select(f => new StudyClaim(MoreHelp, $"llm.{all}", $"llm.{f}"));
-
-    /// <summary>Whether the graph helps a row, and whether the row's modalities help the graph.</summary>
-    private static IEnumerable<StudyClaim> Graph(string row, string withGraph) => More(withGraph, row, "gr");
 
     /// <summary>What the rows beyond the paper say of its best one.</summary>
     private static IEnumerable<StudyClaim> OfVariants(StudyScale scale, string row, string modalities, params string[] targets) =>
