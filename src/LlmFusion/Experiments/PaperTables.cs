@@ -31,7 +31,7 @@ public static class PaperTables
             The paper's first table{(scale == StudyScale.Smoke ? "" : " on QM9's predefined split")}, {Scaled(scale)} One fusion model predicts all targets at once, except in the row that names one target; trees are grown for
             each target. {Trees(scale)}
             """,
-        Departures = [.. Departures(scale), .. scale == StudyScale.Smoke ? Array.Empty<string>() : [Qm9Twins], .. TemplateTexts(scale)],
+        Departures = [.. Departures(scale), .. scale == StudyScale.Smoke ? Array.Empty<string>() : [Qm9Twins]],
         Panels = [scale == StudyScale.Smoke ? Demo : new("qm9", "QM9", Frontier, StudyMetric.Mae, c => scale.Qm9.Of(c) with { Data = "qm9", Loss = LossKind.Mae }) { IsPapers = true }],
         Rows = Finished(scale,
         [
@@ -41,7 +41,7 @@ public static class PaperTables
             Fused(scale, "SM", 10), Fused(scale, "SF", 10), Fused(scale, "MFP", 10),
             .. Linear(), Concat(scale, "SM+SF+MFP", 22),
             Counts(Boosted(scale, "MFP", 6)), Counts(Fused(scale, "SM+SF+MFP", 22)),
-            .. Variants(scale, "SM+SF+MFP", 22),
+            MeanMlp(scale, "SM+SF+MFP", 22),
             Alone(Fused(scale, "SM+SF+MFP", 22), AloneInTable1(scale)),
             Titled(Fused(scale, "SM+SF+MFP+GR", 40), Beyond, "llm.sm-sf-mfp-gr", "SM+SF+MFP+GR"),
             Titled(Fused(scale, "GR", 40), Beyond, "llm.gr", "GR"),
@@ -53,7 +53,7 @@ public static class PaperTables
             .. Beats("SM+MFP", "SF+MFP", "SM+SF+MFP"),
             .. More("sm-sf-mfp", "sm", "sf", "mfp", "sm-mfp", "sf-mfp"), .. More("sm-mfp", "sm", "mfp"), .. More("sf-mfp", "sf", "mfp"), new(MoreHelp, "llm.sm-sf-mfp", "without.mfp"), .. More("sm-sf-mfp-gr", "sm-sf-mfp", "gr"),
             new(ConcatGains, "nc.sm-mfp", "um.mfp"), new(ConcatGains, "nc.sf-mfp", "um.mfp"), new(ConcatGains, "nc.sm-sf-mfp", "nc.sm-mfp"),
-            .. OfVariants(scale, "sm-sf-mfp", "SM+SF+MFP", AloneInTable1(scale)), new(TrainingAlong, "llm.sm-sf-mfp.end-to-end", "llm.sm-sf-mfp"),
+            .. OfBest("sm-sf-mfp", AloneInTable1(scale)), new(TrainingAlong, "llm.sm-sf-mfp.end-to-end", "llm.sm-sf-mfp"),
         ],
     };
 
@@ -68,7 +68,7 @@ public static class PaperTables
             Question = $"""
                 The paper's second table, {Scaled(scale)} {OfChebi20(scale)} LogP and QED are RDKit's formulas, which the models learn to imitate. {Trees(scale)}
                 """,
-            Departures = [.. Departures(scale), .. Chebi20Data(scale), .. TemplateTexts(scale)],
+            Departures = [.. Departures(scale), .. Chebi20Data(scale), "Granite has the multipliers of granite-3.1-2b.", .. TemplateTexts(scale)],
             Panels = scale == StudyScale.Smoke ? [Demo] : [Captioned, Chebi20 with { Apply = c => Chebi20.Apply(scale.Chebi20.Of(c)) }],
             Rows = Finished(scale,
             [
@@ -81,7 +81,7 @@ public static class PaperTables
                 },
                 .. Linear(), Concat(scale, "SM+TEXT+MFP+SF", 5), Concat(scale, "SM+SF+MFP", 5),
                 Counts(Boosted(scale, "MFP", 2)), Counts(Fused(scale, "SM+TEXT+MFP+SF", 5)), Counts(Fused(scale, "SM+SF+MFP", 9)),
-                .. Variants(scale, "SM+TEXT+MFP+SF", 5),
+                MeanMlp(scale, "SM+TEXT+MFP+SF", 5), .. LanguageModels(scale, "SM+TEXT+MFP+SF", 5),
                 .. Druglike.Select(target => Alone(Fused(scale, "SM+TEXT+MFP+SF", 5), target)),
                 Titled(Fused(scale, "SM+TEXT+MFP+SF+GR", 12), Beyond, "llm.all-gr", "SM+TEXT+MFP+SF+GR"),
                 Titled(Fused(scale, "SM+SF+MFP+GR", 30), Beyond, "llm.sm-sf-mfp-gr", "SM+SF+MFP+GR"),
@@ -95,7 +95,7 @@ public static class PaperTables
                 .. More("sm-text-mfp-sf", "sm", "text", "mfp", "sf", "sm-text", "sm-text-mfp", "sm-sf-mfp"), .. More("sm-sf-mfp", "sm", "sf", "mfp"), .. More("sm-text", "sm", "text"), .. More("sm-text-mfp", "sm-text", "mfp"), new(MoreHelp, "llm.sm-text-mfp-sf", "without.sm"), new(MoreHelp, "llm.sm-text-mfp-sf", "without.mfp"),
                 .. More("all-gr", "sm-text-mfp-sf", "gr"), .. More("sm-sf-mfp-gr", "sm-sf-mfp", "gr"),
                 new(ConcatGains, "nc.sm-text", "um.sm"), new(ConcatGains, "nc.sm-text-mfp", "nc.sm-text"), new(ConcatGains, "nc.sm-text-mfp-sf", "nc.sm-text-mfp"), new(ConcatGains, "nc.sm-sf-mfp", "um.mfp"),
-                .. OfVariants(scale, "sm-text-mfp-sf", "SM+TEXT+MFP+SF", Druglike), new(BetterThanMlp, "llm.sm-sf-mfp", "nc-mlp.sm-sf-mfp"), new(CountsHelp, "llm.sm-sf-mfp.counts", "llm.sm-sf-mfp"), new(TrainingAlong, "llm.sm-sf-mfp.end-to-end", "llm.sm-sf-mfp"),
+                .. OfBest("sm-text-mfp-sf", Druglike), .. OfLanguageModels(scale, "sm-text-mfp-sf"), new(BetterThanMlp, "llm.sm-sf-mfp", "nc-mlp.sm-sf-mfp"), new(CountsHelp, "llm.sm-sf-mfp.counts", "llm.sm-sf-mfp"), new(TrainingAlong, "llm.sm-sf-mfp.end-to-end", "llm.sm-sf-mfp"),
             ],
         };
     }
@@ -128,14 +128,19 @@ public static class PaperTables
     private static IEnumerable<StudyClaim> More(string all, params string[] fewer) => fewer.Select(f => new StudyClaim(MoreHelp, $"llm.{all}", $"llm.{f}"));
 
     /// <summary>What the rows beyond the paper say of its best one.</summary>
-    private static IEnumerable<StudyClaim> OfVariants(StudyScale scale, string row, string modalities, params string[] targets) =>
+    private static IEnumerable<StudyClaim> OfBest(string row, params string[] targets) =>
     [
-        .. new[] { "llm.mean-mlp", $"nc-mlp.{Slug(modalities)}" }.Select(other => new StudyClaim(BetterThanMlp, $"llm.{row}", other)),
+        .. new[] { "llm.mean-mlp", $"nc-mlp.{row}" }.Select(other => new StudyClaim(BetterThanMlp, $"llm.{row}", other)),
+        .. targets.Select(target => new StudyClaim("a model for one target alone is better", $"llm.{row}.{target}-alone", $"llm.{row}")),
+        new(CountsHelp, $"llm.{row}.counts", $"llm.{row}"), new(CountsHelp, "um.mfp.counts", "um.mfp"), new(CountsHelp, "ridge.counts", "ridge.bits"),
+    ];
+
+    /// <summary>What another language model, or other positions in it, change in the paper's best row.</summary>
+    private static IEnumerable<StudyClaim> OfLanguageModels(StudyScale scale, string row) =>
+    [
         new("position encodings of modality and language model are better than those of the modality alone (P8)", $"llm.{row}", "llm.modality-positions"),
         .. new[] { "llm.llama", "llm.granite" }.Select(other => new StudyClaim("another language model of equal size is better (P24)", other, $"llm.{row}")),
         new("a language model that was pretrained is better than a new one (P14)", scale.Backbone is null ? PretrainedBackbone : $"llm.{row}", scale.Backbone is null ? $"llm.{row}" : RandomBackbone),
-        .. targets.Select(target => new StudyClaim("a model for one target alone is better", $"llm.{row}.{target}-alone", $"llm.{row}")),
-        new(CountsHelp, $"llm.{row}.counts", $"llm.{row}"), new(CountsHelp, "um.mfp.counts", "um.mfp"), new(CountsHelp, "ridge.counts", "ridge.bits"),
     ];
 
     // Three seeds of one row of each kind show the spread of all of its kind.
@@ -173,11 +178,14 @@ public static class PaperTables
 
     private static StudyRow Counts(StudyRow row) => Changed(row, row.Name + ".counts", $"{row.Group}: {row.Title}, counts", Beyond, c => c with { Fingerprint = c.Fingerprint with { Counts = true } });
 
-    private static IEnumerable<StudyRow> Variants(StudyScale scale, string modalities, double minutes)
+    private static StudyRow MeanMlp(StudyScale scale, string modalities, double minutes) =>
+        Changed(Fused(scale, modalities, minutes), "llm.mean-mlp", $"{modalities}, mean and MLP for the language model", Beyond, c => c with { Fusion = FusionKind.MeanMlp, Backbone = null });
+
+    /// <summary>Language models that the paper does not try; in one table, as ten hours are few.</summary>
+    private static IEnumerable<StudyRow> LanguageModels(StudyScale scale, string modalities, double minutes)
     {
         StudyRow row = Fused(scale, modalities, minutes);
         yield return Changed(row, "llm.modality-positions", $"{modalities}, modality encodings alone (P8)", Beyond, c => c with { Positions = PositionMode.Modality });
-        yield return Changed(row, "llm.mean-mlp", $"{modalities}, mean and MLP for the language model", Beyond, c => c with { Fusion = FusionKind.MeanMlp, Backbone = null });
         yield return Changed(row, "llm.llama", $"{modalities}, a Llama of equal size (P24)", Beyond, c => c with { Fusion = FusionKind.Llama, Backbone = null });
         yield return Changed(row, "llm.granite", $"{modalities}, a Granite of equal size (P24)", Beyond, c => c with { Fusion = FusionKind.Granite, Backbone = null });
         yield return scale.Backbone is null
@@ -301,10 +309,9 @@ public static class PaperTables
         "Fingerprint: radius 2, 2,048 bits (the paper gives neither), binary as in P16" + (isOneRow ? "." : ", except where a row says *counts*."),
         .. isOneRow ? Array.Empty<string>() :
         [
-            "Granite has the multipliers of granite-3.1-2b.",
             "Targets: one fusion model learns all targets of a table at once; the rows *trained for .. alone* show what that changes. The paper does not say.",
             "XGBoost: P18 names the settings that are searched, not their ranges. Here: " + Ranges(new BaselineConfig { Run = new RunConfig() }),
-            "Positions: GPT-2's own stay beside the encodings of the modalities, except where a row says so (P8 leaves it open).",
+            "Positions: GPT-2's own stay beside the encodings of the modalities (P8 leaves it open; a row of Table 2 is without them).",
             "Time: the paper gives 24 hours on its GPU for Table 3 alone; here each row shows its minutes.",
             "Ridge regression's penalty is chosen by the squared error on validation.",
         ],

@@ -1,6 +1,7 @@
 using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
 using LlmFusion.Experiments;
+using LlmFusion.Modalities;
 using LlmFusion.Tests.DataSets;
 using LlmFusion.Tests.Setup;
 using LlmFusion.Training;
@@ -79,11 +80,9 @@ public sealed class StudyTests : IDisposable
     {
         Study mini = PaperTables.Table2(StudyScale.Mini), paper = PaperTables.Table2(StudyScale.Paper);
         Assert.All(mini.Rows.Where(r => r.Task.Run.Modalities?.Contains("text") == true), r => Assert.Contains("TEXT†", r.Title, StringComparison.Ordinal));
-        Assert.All(new[] { mini, PaperTables.Table1(StudyScale.Mini) }, table =>
-        {
-            Assert.Contains(table.Departures, d => d.StartsWith("†: `llmfusion-text`", StringComparison.Ordinal));
-            Assert.Contains("†", Assert.Single(table.Rows, r => r.Task.Run.Backbone == "llmfusion-text").Title, StringComparison.Ordinal);
-        });
+        Assert.Contains(mini.Departures, d => d.StartsWith("†: `llmfusion-text`", StringComparison.Ordinal));
+        Assert.Contains("†", Assert.Single(mini.Rows, r => r.Task.Run.Backbone == "llmfusion-text").Title, StringComparison.Ordinal);
+        Assert.DoesNotContain(PaperTables.Table1(StudyScale.Mini).Rows, r => r.Task.Run.EncoderChoices().ContainsKey(Modality.Text) || r.Task.Run.Backbone is not null);
         Assert.DoesNotContain(paper.Rows, r => r.Title.Contains('†', StringComparison.Ordinal));
         Assert.DoesNotContain(paper.Departures, d => d.Contains('†', StringComparison.Ordinal));
     }
