@@ -1,3 +1,4 @@
+using System.Globalization;
 using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
 using LlmFusion.Experiments;
@@ -43,6 +44,28 @@ public sealed class StudyTests : IDisposable
             string folder = Repository.PathOf("docs", "results", study.Name);
             StudyRun run = new(study, folder, seeds: 3);
             Assert.Equal(Directory.GetFiles(Path.Combine(folder, "cells")).Select(f => Path.GetFileNameWithoutExtension(f)).Order(), run.Cells.Where(c => run.ResultOf(c) is not null).Select(c => c.Name).Order());
+        }
+    }
+
+    [Fact]
+    public void The_READMEs_summary_is_that_of_the_landed_cells()
+    {
+        Dictionary<string, string> rows = new()
+        {
+            ["ridge regression, MFP counts"] = "ridge.counts", ["XGBoost, MFP"] = "um.mfp", ["XGBoost, SM+SF+MFP concatenated"] = "nc.sm-sf-mfp", ["MLP, SM+SF+MFP concatenated"] = "nc-mlp.sm-sf-mfp", ["LLM-Fusion, SM+SF+MFP"] = "llm.sm-sf-mfp",
+        };
+        StudyRun[] runs = [.. new[] { (PaperTables.Table1(StudyScale.Mini), "qm9"), (PaperTables.Table2(StudyScale.Mini), "chebi20") }
+            .Select(t => new StudyRun(t.Item1.InBFloat16() with { Panels = [.. t.Item1.Panels.Where(p => p.Name == t.Item2)] }, Repository.PathOf("docs", "results", t.Item1.Name), seeds: 1))];
+        string[][] lines = [.. File.ReadLines(Repository.PathOf("README.md")).Where(line => line.StartsWith("| ", StringComparison.Ordinal)).Select(line => line.Trim('|').Split('|', StringSplitOptions.TrimEntries))];
+        foreach ((string title, string row) in rows)
+            Assert.Equal(runs.SelectMany(run => Errors(run, row, c => c.Predictor)), Assert.Single(lines, line => line[0] == title).Skip(1));
+        Assert.Equal(runs.SelectMany(run => Errors(run, "um.mfp", _ => Comparison.Constant)), Assert.Single(lines, line => line[0] == "training mean").Skip(1));
+
+        static IEnumerable<string> Errors(StudyRun run, string row, Func<CellResult, string> predictor)
+        {
+            CellResult[] seeds = [.. run.Cells.Where(c => c.Row.Name == row).Select(c => run.ResultOf(c)!)];
+            StudyPanel panel = run.Study.Panels[0];
+            return panel.Targets.Select(target => seeds.Average(s => s.Metrics.Find("test", target, predictor(s)) is { } m ? panel.Metric == StudyMetric.Mae ? m.Mae : m.Mse : double.NaN).ToString("G3", CultureInfo.InvariantCulture));
         }
     }
 
