@@ -62,10 +62,10 @@ internal static partial class HtmlPage
         :root { --ink: #1f2933; --faint: #66717e; --line: #e3e7ec; --blue: #2b6cb0; --back: #f5f7f9; }
         * { box-sizing: border-box; }
         body { margin: 0; font: 15px/1.5 system-ui, "DejaVu Sans", "Liberation Sans", Arial, sans-serif; color: var(--ink); background: var(--back); }
-        header { background: linear-gradient(120deg, #1a365d, #2b6cb0); color: #fff; padding: 30px max(24px, calc(50vw - 560px)); }
+        header { background: linear-gradient(120deg, #1a365d, #2b6cb0); color: #fff; padding: 30px max(24px, calc(50vw - 610px)); }
         header h1 { margin: 2px 0; font-size: 30px; overflow-wrap: anywhere; } header p { margin: 0; opacity: .85; overflow-wrap: anywhere; }
         .kind { text-transform: uppercase; letter-spacing: .08em; font-size: 12px; }
-        main { max-width: 1168px; margin: 0 auto; padding: 12px 24px; }
+        main { max-width: 1268px; margin: 0 auto; padding: 12px 24px; }
         section { margin: 26px 0; } h2 { font-size: 20px; margin: 0 0 10px; } h3 { font-size: 15px; margin: 0 0 8px; }
         section > p { color: var(--faint); margin: 0 0 10px; max-width: 80ch; }
         .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; }
@@ -80,7 +80,7 @@ internal static partial class HtmlPage
         .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 12px; align-items: start; } .box { padding: 14px 16px; min-width: 0; }
         dl { display: grid; grid-template-columns: minmax(90px, auto) 1fr; gap: 3px 14px; margin: 0; font-size: 14px; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
         pre { margin: 0; padding: 12px 16px; overflow-x: auto; columns: 340px 3; font: 13px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; } summary { cursor: pointer; color: var(--blue); margin-bottom: 8px; }
-        footer { max-width: 1168px; margin: 0 auto; padding: 8px 24px 30px; color: var(--faint); font-size: 13px; overflow-wrap: anywhere; }
+        footer { max-width: 1268px; margin: 0 auto; padding: 8px 24px 30px; color: var(--faint); font-size: 13px; overflow-wrap: anywhere; }
         @media print { body { background: #fff; } header { color: #000; background: none; } section, figure, .card { break-inside: avoid; } }
 
         """;
