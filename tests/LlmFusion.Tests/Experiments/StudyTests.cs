@@ -52,7 +52,11 @@ public sealed class StudyTests : IDisposable
     {
         Dictionary<string, string> rows = new()
         {
-            ["ridge regression, MFP counts"] = "ridge.counts", ["XGBoost, MFP"] = "um.mfp", ["XGBoost, SM+SF+MFP concatenated"] = "nc.sm-sf-mfp", ["MLP, SM+SF+MFP concatenated"] = "nc-mlp.sm-sf-mfp", ["LLM-Fusion, SM+SF+MFP"] = "llm.sm-sf-mfp",
+            ["ridge regression, MFP counts"] = "ridge.counts",
+            ["XGBoost, MFP"] = "um.mfp",
+            ["XGBoost, SM+SF+MFP concatenated"] = "nc.sm-sf-mfp",
+            ["MLP, SM+SF+MFP concatenated"] = "nc-mlp.sm-sf-mfp",
+            ["LLM-Fusion, SM+SF+MFP"] = "llm.sm-sf-mfp",
         };
         StudyRun[] runs = [.. new[] { (PaperTables.Table1(StudyScale.Mini), "qm9"), (PaperTables.Table2(StudyScale.Mini), "chebi20") }
             .Select(t => new StudyRun(t.Item1.InBFloat16() with { Panels = [.. t.Item1.Panels.Where(p => p.Name == t.Item2)] }, Repository.PathOf("docs", "results", t.Item1.Name), seeds: 1))];
