@@ -9,14 +9,16 @@ public sealed class BoosterTests
 {
     private static readonly JsonElement Golden = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Golden", "xgboost.json"))).RootElement;
 
-    public static TheoryData<string> Cases => new(Golden.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("name").GetString()!));
+    /// <summary>The recorded cases; sparse rows leave out what is missing in the dense ones.</summary>
+    public static TheoryData<string, bool> Cases(bool sparse) => new(Golden.GetProperty("cases").EnumerateArray().Select(c => (c.GetProperty("name").GetString()!, sparse)));
 
     [Theory]
-    [MemberData(nameof(Cases))]
-    public void It_learns_predicts_and_stops_as_Python_s_does(string name)
+    [MemberData(nameof(Cases), false)]
+    [MemberData(nameof(Cases), true)]
+    public void It_learns_predicts_and_stops_as_Python_s_does(string name, bool sparse)
     {
         JsonElement golden = Golden.GetProperty("cases").EnumerateArray().Single(c => c.GetProperty("name").GetString() == name);
-        (FeatureMatrix train, FeatureMatrix valid) = Data();
+        (FeatureMatrix train, FeatureMatrix valid) = Data(sparse);
         using (train)
         using (valid)
         {
@@ -161,14 +163,20 @@ public sealed class BoosterTests
         }
     }
 
-    private static (FeatureMatrix Train, FeatureMatrix Valid) Data()
+    private static (FeatureMatrix Train, FeatureMatrix Valid) Data(bool sparse = false)
     {
         float[][] rows = [.. Golden.GetProperty("features").EnumerateArray().Select(row => row.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Null ? float.NaN : v.GetSingle()).ToArray())];
         float[] labels = [.. Golden.GetProperty("labels").EnumerateArray().Select(v => v.GetSingle())];
         int train = Golden.GetProperty("train_rows").GetInt32();
         return (Matrix(..train), Matrix(train..));
 
-        FeatureMatrix Matrix(Range range) => FeatureMatrix.Dense([.. rows[range].SelectMany(r => r)], rows[0].Length).WithLabels(labels[range]);
+        FeatureMatrix Matrix(Range range) => (sparse ? Sparse(rows[range]) : FeatureMatrix.Dense([.. rows[range].SelectMany(r => r)], rows[0].Length)).WithLabels(labels[range]);
+
+        FeatureMatrix Sparse(float[][] of)
+        {
+            (int Row, int Column, float Value)[] known = [.. of.Index().SelectMany(r => r.Item.Index().Where(v => !float.IsNaN(v.Item)).Select(v => (r.Index, v.Index, v.Item)))];
+            return FeatureMatrix.Sparse([.. Enumerable.Range(0, of.Length + 1).Select(n => (nuint)known.Count(v => v.Row < n))], [.. known.Select(v => (uint)v.Column)], [.. known.Select(v => v.Value)], of[0].Length);
+        }
     }
 
     private static BoosterSettings SettingsOf(JsonElement golden)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using LlmFusion.Cli.Rendering;
 using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
@@ -21,15 +22,17 @@ internal static class ReproduceCommand
         Option<int> seeds = new("--seeds") { Description = "How often each cell is run, with other seeds; of the paper's tables one fusion row and one of trees at least three times", DefaultValueFactory = _ => 1 };
         Option<string?> only = new("--only") { Description = "Only cells whose name has one of these parts, separated by commas", HelpName = "PARTS" };
         Option<bool> dryRun = new("--dry-run") { Description = "List the cells, what is done, and about how long the rest takes one after the other; run nothing" };
+        Option<bool> json = new("--json") { Description = "With --dry-run: print JSON" };
         Option<int> jobs = new("--jobs") { Description = "Cells that run at once, each in a process with its share of the cores", DefaultValueFactory = _ => 1 };
         Option<bool> noReport = new("--no-report") { Description = "Write results alone, no report" };
         Option<string?> control = new("--control") { Description = "For pretraining: the encoder of pretrain smiles --objective mlm", HelpName = "FOLDER" };
         Option<bool> bf16 = new("--bf16") { Description = "Train networks with products in bfloat16, as train --bf16 does: 1.3 (graph) to 1.8 times (sequences) as fast on processors with AVX512-BF16, slower than float32 elsewhere" };
-        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, scale, seeds, only, dryRun, jobs, noReport, control, bf16 };
+        Command command = new("reproduce", "Run the cells of a table and write its report; what is done is not run again") { name, output, scale, seeds, only, dryRun, json, jobs, noReport, control, bf16 };
         HelpWithExamples.Set(command, ["./llmfusion reproduce table1 --scale smoke -o my-table1", "./llmfusion reproduce table2 --seeds 3 -o my-table2", "./llmfusion reproduce fusion --seeds 3 -o my-fusion", "./llmfusion reproduce fusion -o my-fusion --only gr,mfp", "./llmfusion reproduce pretraining --control my-mlm-encoder -o my-pretraining --dry-run"],
             ["Cells run one after the other, or --jobs at once. Ctrl-C keeps what is done and where the cell under way is: the same command goes on."]);
         command.SetRun((parse, screen, stop) =>
         {
+            if (parse.GetValue(json) && !parse.GetValue(dryRun)) throw new UsageException("--json: goes with --dry-run; the numbers of a study are in cells/ of its folder");
             if (parse.GetValue(seeds) < 1) throw new UsageException($"--seeds: got {parse.GetValue(seeds)}, expected at least 1");
             StudyScale size = StudyScale.Named(parse.GetValue(scale)!);
             Study study = parse.GetValue(name) switch
@@ -48,7 +51,7 @@ internal static class ReproduceCommand
             RefuseOthers(folder, parse.GetValue(bf16), new StudyRun(study, folder, parse.GetValue(seeds)), new StudyRun(other, folder, parse.GetValue(seeds)));
             if (parse.GetValue(dryRun))
             {
-                Plan(run, screen);
+                Plan(run, screen, parse.GetValue(json));
                 return ExitCode.Done;
             }
 
@@ -116,11 +119,23 @@ internal static class ReproduceCommand
         }
     }
 
-    private static void Plan(StudyRun run, Screen screen)
+    private static void Plan(StudyRun run, Screen screen, bool json)
     {
+        (string Name, bool Done, double Minutes)[] cells = [.. run.Cells.Select(cell => (cell.Name, run.ResultOf(cell) is not null, run.MinutesOf([cell])))];
+        double left = cells.Where(c => !c.Done).Sum(c => c.Minutes);
+        if (json)
+        {
+            screen.Data(new JsonObject
+            {
+                ["cells"] = new JsonArray([.. cells.Select(c => new JsonObject { ["name"] = c.Name, ["done"] = c.Done, ["minutes"] = Math.Round(c.Minutes, 1) })]),
+                ["minutes_left"] = Math.Round(left, 1),
+            }.ToJsonString(new() { WriteIndented = true }));
+            return;
+        }
+
         DataTable table = new("cell", "done", "minutes") { Title = run.Study.Title };
-        foreach (StudyCell cell in run.Cells) table.Add(cell.Name, run.ResultOf(cell) is null ? "no" : "yes", run.MinutesOf([cell]).ToString("F0", CultureInfo.InvariantCulture));
+        foreach ((string name, bool done, double minutes) in cells) table.Add(name, done ? "yes" : "no", minutes.ToString("F0", CultureInfo.InvariantCulture));
         screen.Table(table);
-        screen.Data(string.Create(CultureInfo.InvariantCulture, $"{run.Cells.Count(c => run.ResultOf(c) is null)} of {run.Cells.Count} cells are left, about {run.MinutesOf(run.Cells.Where(c => run.ResultOf(c) is null)):F0} minutes on two cores, one after the other."));
+        screen.Data(string.Create(CultureInfo.InvariantCulture, $"{cells.Count(c => !c.Done)} of {cells.Length} cells are left, about {left:F0} minutes one after the other: as long as another seed took, else as on two cores."));
     }
 }

@@ -27,7 +27,7 @@ internal static class BaselineCard
         foreach (ComparisonRow row in manifest.Metrics.Rows)
             card.AppendLine(CultureInfo.InvariantCulture, $"| {row.Split} | {row.Target} | {row.Predictor} | {row.Metrics.N} | {row.Metrics.Mae:G4} | {row.Metrics.Rmse:G4} | {row.Metrics.Mse:G4} | {row.Metrics.R2:F3} | {row.Unit} |");
         card.AppendLine().AppendLine("## Use").AppendLine().AppendLine("```").AppendLine("./llmfusion predict --model THIS_FOLDER molecules.csv -o predictions.csv").AppendLine("```").AppendLine();
-        card.AppendLine("`trees/` holds XGBoost's own JSON, one file for each target in the order above, which `xgboost.Booster().load_model` reads; predict there with `iteration_range=(0, trees)`, the number in the table. Targets are scaled as `llmfusion.json` says. `trials.jsonl` is the log of the search.");
+        card.AppendLine("`trees/` holds XGBoost's own JSON, one file for each target in the order above, which `xgboost.Booster().load_model` reads; predict there with `iteration_range=(0, trees)`, the number in the table. What was zero in a fingerprint was missing for the trees, not a 0: give `xgboost.DMatrix` a sparse matrix (`scipy.sparse.csr_matrix`), or a dense one with NaN in the place of zeros. Targets are scaled as `llmfusion.json` says. `trials.jsonl` is the log of the search.");
         return card.ToString();
     }
 }

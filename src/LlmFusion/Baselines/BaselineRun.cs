@@ -65,6 +65,7 @@ public static class BaselineRun
         DataSplits splits = RunData.Open(run);
         run = run with { Targets = [.. splits.Targets] };
         RunRows data = RunRows.Prepare(run, splits, initial: null, observe, cancellation);
+        if (data.Refused.Count > 0) observe(new RunNote($"{data.Refused.Count} rows left out, the first: {data.Refused[0].Message}"));
         File.Delete(Path.Combine(output, PredictiveModel.ManifestFile)); // not before: a misspelt target leaves the model that stands there
         AtomicFile.Write(Path.Combine(output, TrainingRun.ConfigFile), run.ToYaml());
         using EmbeddingStore? store = run.Store && pretrained.Count > 0 ? EmbeddingStore.Open() : null;

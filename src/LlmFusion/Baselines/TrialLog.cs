@@ -29,9 +29,9 @@ public sealed class TrialLog
     {
         _path = path;
         string[] lines = File.Exists(path) ? File.ReadAllLines(path) : [];
-        if (lines.Length > 1 && lines[0] != key)
+        if (lines.Length == 0 || lines[0] != key)
         {
-            File.Move(path, Beside(path, lines[0]), overwrite: true);
+            if (lines.Length > 1) File.Move(path, Beside(path, lines[0]), overwrite: true);
             lines = File.Exists(Beside(path, key)) ? File.ReadAllLines(Beside(path, key)) : [];
         }
 

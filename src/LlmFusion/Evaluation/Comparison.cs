@@ -29,7 +29,7 @@ public sealed record Comparison([property: JsonPropertyName("rows")] IReadOnlyLi
     /// <summary>Name of boosted trees as a predictor.</summary>
     public const string Boosted = "xgboost";
 
-    /// <summary>Name of the <see cref="RidgeRegression"/> on count fingerprints.</summary>
+    /// <summary>Name of the <see cref="RidgeRegression"/> on fingerprints.</summary>
     public const string Ridge = "ridge";
 
     /// <summary>A comparison without lines.</summary>

@@ -26,6 +26,10 @@ public sealed record TestErrors(
             targets.Index().ToDictionary(t => t.Item, t => Convert.ToBase64String(MemoryMarshal.AsBytes<Half>(test.Select(row => of.TryGetValue(row, out float[]? values) ? (Half)Math.Abs(values[t.Index] - row.Sample!.Targets[t.Index]) : Half.NaN).ToArray()))));
     }
 
+    /// <summary>How many molecules there are.</summary>
+    [JsonIgnore]
+    public int Count => ByTarget.Values.Select(text => Convert.FromBase64String(text).Length / 2).FirstOrDefault();
+
     /// <summary>The absolute errors of a target, as many as there are molecules; null where there is no such target.</summary>
     /// <exception cref="FormatException">They are no base64 of 16-bit floats.</exception>
     public double[]? Of(string target) => ByTarget.GetValueOrDefault(target) is { } text ? [.. MemoryMarshal.Cast<byte, Half>(Convert.FromBase64String(text)).ToArray().Select(e => (double)e)] : null;

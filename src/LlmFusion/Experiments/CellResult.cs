@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using LlmFusion.Baselines;
+using LlmFusion.DataSets;
 using LlmFusion.Evaluation;
 using LlmFusion.Prediction;
 using LlmFusion.Training;
@@ -61,7 +62,7 @@ public sealed record CellResult
     /// <summary>The learning curve.</summary>
     public required IReadOnlyList<CurvePoint> Curve { get; init; }
 
-    /// <summary>Seconds from data to metrics, legs of a resumed run together.</summary>
+    /// <summary>Seconds from data to metrics; of a run that was resumed at least those of all its training.</summary>
     public required double Seconds { get; init; }
 
     /// <summary>Seconds of these in which a network was trained; null for others, and in results of earlier versions.</summary>
@@ -91,11 +92,31 @@ public sealed record CellResult
         if (!File.Exists(path)) return null;
         try
         {
-            return JsonSerializer.Deserialize<CellResult>(File.ReadAllText(path), Json) ?? throw new JsonException("it is null");
+            CellResult result = JsonSerializer.Deserialize<CellResult>(File.ReadAllText(path), Json) ?? throw new JsonException("it is null");
+            result.Check();
+            return result;
         }
         catch (JsonException e)
         {
             throw new InvalidDataException($"{path}: is no result of a cell ({e.Message}); remove it and the cell is run again", e);
         }
+    }
+
+    /// <summary>The errors of molecules must be there for each target, of as many molecules as the mask of twins has.</summary>
+    private void Check()
+    {
+        string[] targets = [.. Metrics.Rows.Where(r => r.Split == Parts.Test && r.Predictor == Predictor).Select(r => r.Target)];
+        if (targets.Length == 0) throw new JsonException($"no test metrics of {Predictor}");
+        if (TestErrors is null) return;
+        int[] counts = [.. targets.Select(target => Decoded(TestErrors.ByTarget.GetValueOrDefault(target), $"test_errors of {target}", 2)).Distinct()];
+        if (counts.Length != 1) throw new JsonException($"test_errors of {string.Join(" and ", counts)} molecules, expected as many for each target");
+        if (TestWithoutTwins is { } mask && Decoded(mask, "test_without_twins", 1) is var bytes && bytes != (counts[0] + 7) / 8) throw new JsonException($"test_without_twins of {bytes} bytes, expected {(counts[0] + 7) / 8}, a bit for each molecule");
+    }
+
+    /// <summary>How many numbers there are in base64.</summary>
+    private static int Decoded(string? text, string what, int size)
+    {
+        byte[] bytes = new byte[text?.Length ?? 0];
+        return text is not null && Convert.TryFromBase64String(text, bytes, out int length) && length % size == 0 ? length / size : throw new JsonException($"{what}: expected base64 of numbers of {8 * size} bits");
     }
 }

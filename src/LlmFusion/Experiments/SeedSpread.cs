@@ -19,7 +19,7 @@ internal enum OnTest
 /// <param name="on">On which molecules.</param>
 internal sealed class SeedSpread(Study study, ILookup<(StudyRow Row, StudyPanel Panel), CellResult> results, OnTest on)
 {
-    private readonly Dictionary<(StudyPanel, string, Type), double> _shares = [];
+    private readonly Dictionary<(StudyPanel, string, Type), SeedVariance> _relative = [];
 
     /// <summary>On which molecules.</summary>
     public OnTest On => on;
@@ -28,15 +28,15 @@ internal sealed class SeedSpread(Study study, ILookup<(StudyRow Row, StudyPanel 
     public StudyValue? ValueOf(StudyRow row, StudyPanel panel, string target)
     {
         TargetMetrics[] seeds = Seeds(row, panel, target);
-        return StudyValue.Of(seeds, panel.Metric, seeds.Length == 1 && row.Task is not CellTask.Ridge ? Share(panel, target, row.Task.GetType()) : 0);
+        return StudyValue.Of(seeds, panel.Metric, seeds.Length == 1 && row.Task is not CellTask.Ridge ? Relative(panel, target, row.Task.GetType()) : default);
     }
 
-    private double Share(StudyPanel panel, string target, Type kind)
+    /// <summary>(s / mean)², the mean over the rows of a kind that have several seeds, and its degrees of freedom; 0 where none has.</summary>
+    private SeedVariance Relative(StudyPanel panel, string target, Type kind)
     {
-        if (_shares.TryGetValue((panel, target, kind), out double known)) return known;
-        double[] shares = [.. study.Rows.Where(r => r.Task.GetType() == kind).Select(r => Seeds(r, panel, target)).Where(s => s.Length > 1).Select(s => StudyValue.Of(s, panel.Metric)).OfType<StudyValue>()
-            .Select(v => v.VarianceOfSeeds * v.Seeds / (v.Mean * v.Mean))];
-        return _shares[(panel, target, kind)] = shares.DefaultIfEmpty(0).Average();
+        if (_relative.TryGetValue((panel, target, kind), out SeedVariance known)) return known;
+        StudyValue[] several = [.. study.Rows.Where(r => r.Task.GetType() == kind).Select(r => Seeds(r, panel, target)).Where(s => s.Length > 1).Select(s => StudyValue.Of(s, panel.Metric)).OfType<StudyValue>()];
+        return _relative[(panel, target, kind)] = several.Length == 0 ? default : new SeedVariance(several.Average(v => v.OfSeeds.Variance * v.Seeds / (v.Mean * v.Mean)), several.Sum(v => v.OfSeeds.Degrees));
     }
 
     private TargetMetrics[] Seeds(StudyRow row, StudyPanel panel, string target) =>

@@ -31,7 +31,7 @@ public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than,
     /// Of all claims whose two rows have results.
     /// <code>
     /// d_i       = mean over the seeds of the row's error of molecule i - the same of the other's
-    /// interval  = mean(d) +- 1.96 sqrt(var(d) / n + s² / k + s'² / k')      s, s': deviations of the rows' errors over their k, k' seeds
+    /// interval  = mean(d) +- t sqrt(var(d) / n + s² / k + s'² / k')      s, s': deviations of the rows' errors over their k, k' seeds; t: SeedVariance.HalfWidth
     /// </code>
     /// Where two rows were not measured on the same molecules, their own intervals take the place of var(d) / n, which are wider. A row with one seed has the
     /// spread of those with several (<see cref="SeedSpread"/>).
@@ -62,12 +62,10 @@ public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than,
         (double Mean, double Variance)? paired = OfMolecules(own, others, target, panel.Metric, spread.On);
         // Errors of single molecules are rounded: where both rows read all, the means are better known than the mean of the differences.
         double difference = paired is { } p && ours.Molecules != theirs.Molecules ? p.Mean : ours.Mean - theirs.Mean;
-        double ofSeeds = row == than ? 0 : ours.VarianceOfSeeds + theirs.VarianceOfSeeds;
-        double variance = paired is { } same ? same.Variance + ofSeeds : Square(ours.Interval) + Square(theirs.Interval);
-        double half = StudyValue.Normal95 * Math.Sqrt(variance);
+        bool isShared = row.Task.GetType() == than.Task.GetType() && (ours.IsSpreadLent || theirs.IsSpreadLent);
+        SeedVariance ofSeeds = row == than ? default : SeedVariance.OfDifference(ours.OfSeeds, theirs.OfSeeds, isShared);
+        double half = ofSeeds.HalfWidth(paired?.Variance ?? ours.VarianceOfMolecules + theirs.VarianceOfMolecules);
         return new StudyVerdict(claim, row, than, panel, target, difference, new Interval(difference - half, difference + half), difference / theirs.Mean);
-
-        static double Square(Interval interval) => Math.Pow((interval.High - interval.Low) / (2 * StudyValue.Normal95), 2);
     }
 
     /// <summary>mean(d) and var(d) / n over the molecules that both can read; null where the test splits are not the same, or the errors of each were not kept.</summary>
@@ -75,7 +73,7 @@ public sealed record StudyVerdict(StudyClaim Claim, StudyRow Row, StudyRow Than,
     {
         BitArray? alone = on == OnTest.WithoutStereoTwins && own[0].TestWithoutTwins is { } bits ? new BitArray(Convert.FromBase64String(bits)) : null;
         if (on == OnTest.WithoutStereoTwins && alone is null) return null;
-        if (own.Concat(others).Select(c => c.TestErrors?.RowsSha256).Distinct().ToArray() is not [{ }]) return null;
+        if (own.Concat(others).Select(c => c.TestErrors is { } errors ? (errors.RowsSha256, errors.Count) : default).Distinct().ToArray() is not [{ Count: > 0 }]) return null;
         // NaN: no value is known, or one of the two cannot read the molecule. An error too large for 16 bits cannot be paired, and none may be left out of a mean.
         double[] differences = [.. MeanErrors(own).Zip(MeanErrors(others)).Where((e, i) => alone?[i] != false && !double.IsNaN(e.First) && !double.IsNaN(e.Second)).Select(e => e.First - e.Second)];
         if (differences.Length < 2 || !differences.All(double.IsFinite)) return null;

@@ -21,12 +21,15 @@ public static class StudyReport
     /// <summary>Writes reports and figures of what is done so far.</summary>
     /// <param name="run">The study's run.</param>
     /// <param name="output">Its folder.</param>
-    /// <param name="seeds">How many seeds are looked for.</param>
+    /// <param name="seeds">How many seeds are asked for; results of more that lie there stand in the report all the same.</param>
     public static void Write(StudyRun run, string output, int seeds)
     {
         Study study = run.Study;
-        StudyCell[] cells = [.. study.Cells(seeds)];
-        (StudyCell Cell, CellResult Result)[] done = [.. cells.Select(cell => (cell, run.ResultOf(cell))).Where(r => r.Item2 is not null).Select(r => (r.cell, r.Item2!))];
+        int asked = seeds;
+        while (study.Cells(seeds + 1).Any(cell => cell.Seed == seeds && cell.Row.Seeds <= seeds && run.ResultOf(cell) is not null)) seeds++;
+        (StudyCell Cell, CellResult? Result)[] all = [.. study.Cells(seeds).Select(cell => (cell, run.ResultOf(cell)))];
+        StudyCell[] cells = [.. all.Where(r => r.Cell.Seed < Math.Max(asked, r.Cell.Row.Seeds) || r.Result is not null).Select(r => r.Cell)];
+        (StudyCell Cell, CellResult Result)[] done = [.. all.Where(r => r.Result is not null).Select(r => (r.Cell, r.Result!))];
         ILookup<(StudyRow, StudyPanel), CellResult> results = done.ToLookup(r => (r.Cell.Row, r.Cell.Panel), r => r.Result);
         StudyTable table = StudyTable.Of(study, results);
         StudyTable? alone = StudyTable.WithoutStereoTwins(study, results);
@@ -41,7 +44,7 @@ public static class StudyReport
     private const string VerdictsTitle = "What is claimed, and whether it holds";
 
     private static string VerdictsNote(bool severalSeeds) => "The first row's error on the test split less the second's, molecule by molecule where both were measured on the same, with 95 % intervals over molecules"
-        + (severalSeeds ? " and seeds; a row with one seed has the spread of those of its kind with several." : "; there is one seed, and a small difference may be its alone.") + " It holds where the interval lies below zero.";
+        + (severalSeeds ? " and seeds; a row with one seed has the spread of those of its kind with several, where there are any." : "; there is one seed, and a small difference may be its alone.") + " It holds where the interval lies below zero.";
 
     private static string[] VerdictHeadings(IReadOnlyList<StudyVerdict> verdicts) => ["target", "difference", "95 % interval", "holds", .. verdicts.Any(v => v.WithoutStereoTwins is not null) ? ["without stereo twins"] : Array.Empty<string>()];
 
@@ -193,7 +196,7 @@ public static class StudyReport
     {
         int[] drawn = [.. results.Select(r => r.Seed).Distinct().Order()];
         string means = drawn.Length == 1 ? $"One seed ({drawn[0]})" : $"Means over the seeds {string.Join(", ", drawn)}";
-        string intervals = drawn.Length == 1 ? "by bootstrap over the test molecules alone; another seed may differ by more" : "mean ± 1.96 sqrt(b² + s²/k) with the bootstrap's b over test molecules and the deviation s of the k seeds (a row with one seed has the spread of those of its kind with several)";
+        string intervals = drawn.Length == 1 ? "by bootstrap over the test molecules alone; another seed may differ by more" : "mean ± t sqrt(b² + s²/k) with the bootstrap's b over test molecules, the deviation s of the k seeds (a row with one seed has the spread of those of its kind with several, where there are any) and Student's t, as wide as so few seeds ask for";
         yield return $"{means} on the test split, which chose nothing: settings and epochs were chosen on validation. Small: 95 % intervals, {intervals}. Bold: a row whose interval lies below those of all others. Minutes: of a network its training, of the rest all, reading of molecules and embedding too.";
         yield return string.Create(CultureInfo.InvariantCulture, $"{results.Length} runs, {results.Sum(r => r.Seconds) / 3600:F1} hours in all, on {string.Join("; ", results.Select(r => r.Environment is { } e ? $"{e.Processor} ({e.Vectors}), {e.Threads} thread{(e.Threads == 1 ? "" : "s")}" : "an unknown machine").Distinct())}, LlmFusion {string.Join(", ", results.Select(r => r.Environment?.Program).OfType<string>().Distinct())}. Settings, hashes, curve and metrics of each are in `cells/`. Again: `./llmfusion reproduce {study.Arguments} --seeds {seeds} -o FOLDER`.");
         foreach (StudyPanel panel in study.Panels)
@@ -209,6 +212,11 @@ public static class StudyReport
             foreach (IGrouping<long, string> fewer in rows.Where(r => r.Key < most)) yield return string.Create(CultureInfo.InvariantCulture, $"{panel.Title}: {string.Join(", ", fewer.Distinct())} on {fewer.Key:N0} of {most:N0} test molecules: the others lack what it reads.");
         }
 
+        string[] unmeasured = [.. from cell in cells
+                                  let result = results.FirstOrDefault(r => r.Cell == cell.Name)
+                                  where result is not null && result.Metrics.Rows.Any(r => r.Split == Parts.Test && r.Predictor == result.Predictor && r.Metrics is { N: > 0, Intervals: null })
+                                  select cell.Name];
+        if (unmeasured.Length > 0) yield return $"Not in the table: {string.Join(", ", unmeasured)}, which predicted no finite number for some test molecule.";
         if (CappedTrees(cells, results) is { Capped: > 0 } trees)
             yield return string.Create(CultureInfo.InvariantCulture, $"XGBoost: {trees.Capped} of {trees.Fits} final fits with at most {trees.Most:N0} trees reached them before early stopping ended growing; with more they may do better, and take longer.");
         HashSet<string> done = [.. results.Select(r => r.Cell)];

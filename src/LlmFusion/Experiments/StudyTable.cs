@@ -9,33 +9,37 @@ namespace LlmFusion.Experiments;
 /// <param name="Seeds">How many seeds.</param>
 public sealed record StudyValue(double Mean, Interval Interval, int Seeds)
 {
-    /// <summary>The 97.5th percentile of the normal distribution.</summary>
-    internal const double Normal95 = 1.96;
-
     /// <summary>On how many molecules it was measured.</summary>
     internal long Molecules { get; private init; }
 
-    /// <summary>s² / k: how much of the mean's variance is the seeds'.</summary>
-    internal double VarianceOfSeeds { get; private init; }
+    /// <summary>b²: how much of the mean's variance is due to the molecules, by bootstrap.</summary>
+    internal double VarianceOfMolecules { get; private init; }
+
+    /// <summary>How much is due to the seeds.</summary>
+    public SeedVariance OfSeeds { get; private init; }
+
+    /// <summary>Whether its own seeds tell <see cref="OfSeeds"/>, or those of other rows.</summary>
+    internal bool IsSpreadLent => Seeds == 1 && OfSeeds.Variance > 0;
 
     /// <summary>
     /// <code>
-    /// mean +- 1.96 sqrt(b^2 + s^2 / k)      b^2: mean over the seeds of the bootstrap's variance; s: deviation of the k seeds
+    /// mean +- t sqrt(b^2 + s^2 / k)      b^2: mean over the seeds of the bootstrap's variance; s: deviation of the k seeds; t: SeedVariance.HalfWidth
     /// </code>
     /// </summary>
     /// <param name="seeds">The metrics of each seed, with their bootstrap intervals.</param>
     /// <param name="metric">Which of them.</param>
-    /// <param name="relativeSpread">(s / mean)^2 where there is one seed alone.</param>
+    /// <param name="relative">(s / mean)² where there is one seed alone.</param>
     /// <returns>Null where there is none, or one has no interval.</returns>
-    public static StudyValue? Of(IReadOnlyList<TargetMetrics> seeds, StudyMetric metric, double relativeSpread = 0)
+    public static StudyValue? Of(IReadOnlyList<TargetMetrics> seeds, StudyMetric metric, SeedVariance relative = default)
     {
         if (seeds.Count == 0 || seeds.Any(m => m.Intervals is null)) return null;
         double[] values = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Mae : m.Mse)];
         Interval[] intervals = [.. seeds.Select(m => metric == StudyMetric.Mae ? m.Intervals!.Mae : m.Intervals!.Mse)];
-        double mean = values.Average(), ofRows = intervals.Average(i => Math.Pow((i.High - i.Low) / (2 * Normal95), 2));
-        double ofSeeds = values.Length < 2 ? relativeSpread * mean * mean : values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1);
-        double half = Normal95 * Math.Sqrt(ofRows + ofSeeds / values.Length);
-        return new StudyValue(mean, new Interval(mean - half, mean + half), values.Length) { VarianceOfSeeds = ofSeeds / values.Length, Molecules = seeds[0].N };
+        double mean = values.Average(), ofRows = intervals.Average(i => Math.Pow((i.High - i.Low) / (2 * SeedVariance.Normal95), 2));
+        int k = values.Length;
+        SeedVariance ofSeeds = k == 1 ? relative with { Variance = relative.Variance * mean * mean } : new(values.Sum(v => (v - mean) * (v - mean)) / (k - 1) / k, k - 1);
+        double half = ofSeeds.HalfWidth(ofRows);
+        return new StudyValue(mean, new Interval(mean - half, mean + half), k) { VarianceOfMolecules = ofRows, OfSeeds = ofSeeds, Molecules = seeds[0].N };
     }
 }
 
@@ -109,8 +113,11 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
         StudyLine Line(StudyRow row, StudyValue?[] own)
         {
             CellResult[] cells = [.. study.Panels.SelectMany(panel => results[(row, panel)])];
-            return new StudyLine(row, [.. own.Select((value, c) => value is null ? null : new StudyEntry(value, values.All(other => other == own || other[c] is not { } its || its.Interval.Low > value.Interval.High)))],
+            return new StudyLine(row, [.. own.Select((value, c) => value is null ? null : new StudyEntry(value, IsBest(value, c)))],
                 [.. paper.Select(target => row.Paper.TryGetValue(target, out double given) ? Beside(target, given) : null)], cells.Average(c => c.Parameters), cells.Average(c => c.TrainingSeconds ?? c.Seconds));
+
+            // Below at least one other.
+            bool IsBest(StudyValue value, int c) => values.Where(other => other != own).Select(other => other[c]).OfType<StudyValue>().ToArray() is { Length: > 0 } others && others.All(its => its.Interval.Low > value.Interval.High);
 
             // On the data that the paper's numbers are of, where the row was run on that.
             StudyPaper Beside(string target, double given) =>

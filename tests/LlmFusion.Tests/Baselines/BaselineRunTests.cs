@@ -100,6 +100,10 @@ public sealed class BaselineRunTests : IDisposable
         Assert.Contains(Directory.GetFiles(_folder["cut"]), f => TrialLog.IsKept(Path.GetFileName(f)) && TrialLog.In(f).Count == 8);
         BaselineRun.Run(_config with { Trials = 4 }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken);
         Assert.Equal(2, other.Count);
+        // Also where the search between was cut off before its first trial.
+        _ = new TrialLog(_folder["cut/trials.jsonl"], "another search");
+        BaselineRun.Run(_config with { Trials = 4 }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken);
+        Assert.Equal(2, other.Count);
         // Data that cannot be read leaves the model that stands there.
         Assert.Throws<DataFileException>(() => BaselineRun.Run(_config with { Run = _config.Run with { Targets = ["w"] } }, _folder["cut"], overwrite: true, Note, TestContext.Current.CancellationToken));
         PredictiveModel.Load(_folder["cut"]).Dispose();
@@ -128,6 +132,15 @@ public sealed class BaselineRunTests : IDisposable
 
         void Refused(string reason, BaselineConfig config) =>
             Assert.Contains(reason, Assert.Throws<ArgumentException>(() => BaselineRun.Run(config, _folder["refused"], false, _ => { }, TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Rows_that_are_left_out_are_told()
+    {
+        File.AppendAllText(_folder["train.csv"], "no SMILES,1,1,1\n");
+        List<string> told = [];
+        BaselineRun.Run(_config with { Run = _config.Run with { SkipBadRows = true } }, _folder["fewer"], overwrite: false, e => { if (e is RunNote note) told.Add(note.Text); }, TestContext.Current.CancellationToken);
+        Assert.StartsWith("1 rows left out, the first: ", Assert.Single(told), StringComparison.Ordinal);
     }
 
     [Fact]

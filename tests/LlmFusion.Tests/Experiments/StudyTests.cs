@@ -173,6 +173,18 @@ public sealed class StudyTests : IDisposable
         Assert.True(File.Exists(Path.Combine(output, "demo-logp.svg")));
         Assert.Contains("Not run yet: 2 of 4", Report(changed), StringComparison.Ordinal);
 
+        // Asked for fewer seeds, it shows those that are there all the same, and misses none.
+        StudyReport.Write(run, output, seeds: 1);
+        report = File.ReadAllText(Path.Combine(output, StudyReport.FileName));
+        Assert.Contains("4 runs", report, StringComparison.Ordinal);
+        Assert.DoesNotContain("Not run yet", report, StringComparison.Ordinal);
+
+        foreach ((string good, string bad) in new[] { ("\"logp\": \"", "\"logp\": \"?"), ("\"logp\": \"", "\"logP\": \""), ("\"split\": \"test\"", "\"split\": \"other\"") })
+        {
+            File.WriteAllText(run.ResultPath(run.Cells[0]), kept.Replace(good, bad, StringComparison.Ordinal));
+            Assert.Contains("is no result of a cell", Assert.Throws<InvalidDataException>(() => run.ResultOf(run.Cells[0])).Message, StringComparison.Ordinal);
+        }
+
         File.WriteAllText(run.ResultPath(run.Cells[0]), "{}");
         Assert.Contains(run.ResultPath(run.Cells[0]), Assert.Throws<InvalidDataException>(() => run.ResultOf(run.Cells[0])).Message, StringComparison.Ordinal);
         Assert.Contains("xyz", Assert.Throws<ArgumentException>(() => new StudyRun(run.Study, output, 1, ["xyz"])).Message, StringComparison.Ordinal);
@@ -213,6 +225,9 @@ public sealed class StudyTests : IDisposable
         Assert.Contains("| UM |", report, StringComparison.Ordinal);
         Assert.Contains("ours -", report, StringComparison.Ordinal);
         Assert.DoesNotContain(", Demo</small>", report, StringComparison.Ordinal);
+        // Alone in its table, a row is better than none.
+        StudyReport.Write(new StudyRun(study with { Rows = [study.Rows[1]] }, output, seeds: 1), output, seeds: 1);
+        Assert.DoesNotContain("**", File.ReadAllText(Path.Combine(output, StudyReport.FileName)), StringComparison.Ordinal);
         // Beside the paper's number also where it was run on other data alone, which is named.
         Study elsewhere = study with { Panels = [study.Panels[0] with { IsPapers = false }] };
         StudyReport.Write(new StudyRun(elsewhere, output, seeds: 1), output, seeds: 1);
@@ -315,11 +330,46 @@ public sealed class StudyTests : IDisposable
         TargetMetrics Seed(double mae, double half) => new(10, mae, mae, mae, 0) { Intervals = new(new(mae - half, mae + half), new(0, 0), new(0, 0), new(0, 0)) };
         StudyValue one = StudyValue.Of([Seed(1, 0.1)], StudyMetric.Mae)!, two = StudyValue.Of([Seed(1, 0.1), Seed(3, 0.1)], StudyMetric.Mae)!;
         Assert.Equal((1, 0.9, 1.1), (one.Mean, Math.Round(one.Interval.Low, 9), Math.Round(one.Interval.High, 9)));
-        // s^2 = 2, of a mean of two: 1.
-        Assert.Equal(2 + Math.Sqrt((0.1 * 0.1) + (1.96 * 1.96)), two.Interval.High, 1e-9);
+        // s^2 = 2, of a mean of two: 1. Student's t has 12.706 with one degree of freedom, 4.303 with two, as in any table.
+        Assert.Equal(2 + 12.706, StudyValue.Of([Seed(1, 0), Seed(3, 0)], StudyMetric.Mae)!.Interval.High, 1e-3);
+        Assert.Equal(2 + (4.3027 / Math.Sqrt(3)), StudyValue.Of([Seed(1, 0), Seed(2, 0), Seed(3, 0)], StudyMetric.Mae)!.Interval.High, 1e-3);
+        Assert.InRange(two.Interval.High, 2 + 12.5, 2 + 12.706);
         Assert.Null(StudyValue.Of([], StudyMetric.Mae));
         // One seed with the spread of others, half of the error: s = 1.
-        Assert.Equal(2 + Math.Sqrt((0.1 * 0.1) + (1.96 * 1.96)), StudyValue.Of([Seed(2, 0.1)], StudyMetric.Mae, relativeSpread: 0.25)!.Interval.High, 1e-9);
+        Assert.Equal(2 + 4.3027, StudyValue.Of([Seed(2, 0)], StudyMetric.Mae, new SeedVariance(0.25, 2))!.Interval.High, 1e-3);
+        // Seeds that decide next to nothing leave the normal distribution.
+        Assert.Equal(1.96, new SeedVariance(1e-6, 2).HalfWidth(1), 1e-4);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.5)]
+    [InlineData(2)]
+    [InlineData(8)]
+    public void Of_100_intervals_about_95_hold_what_is_true(double ofMolecules)
+    {
+        // The difference, 0, of two errors with three seeds each: molecules move it by a normal number, each seed by another.
+        const int draws = 4000;
+        Random random = new(5);
+        int held = 0;
+        for (int i = 0; i < draws; i++)
+        {
+            (double Mean, SeedVariance Of) one = Seeds(1), other = Seeds(0.5);
+            double difference = (ofMolecules * Normal()) + one.Mean - other.Mean, half = SeedVariance.OfDifference(one.Of, other.Of, isShared: false).HalfWidth(ofMolecules * ofMolecules);
+            if (Math.Abs(difference) <= half) held++;
+        }
+
+        // With 1.96 in the place of Student's t it would be 89 % for the first. The formula is Welch's approximation, at times on the safe side; chance adds 0.7 %.
+        Assert.InRange((double)held / draws, 0.94, 0.985);
+
+        (double, SeedVariance) Seeds(double deviation)
+        {
+            double[] values = [.. Enumerable.Range(0, 3).Select(_ => deviation * Normal())];
+            double mean = values.Average();
+            return (mean, new SeedVariance(values.Sum(v => (v - mean) * (v - mean)) / 2 / 3, 2));
+        }
+
+        double Normal() => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
     }
 
     [Fact]
@@ -345,8 +395,9 @@ public sealed class StudyTests : IDisposable
         (StudyCell Cell, float Off)[] done = [(cells[0], 1), (cells[0], 3), (cells[1], 2), (cells[2], 2)];
         IReadOnlyList<StudyVerdict> verdicts = StudyVerdict.Of(study, done.ToLookup(d => (d.Cell.Row, d.Cell.Panel), d => Of(d.Cell, d.Off)));
         // s^2 = 2 of a mean of 2, k = 2: 1; the other network has the same share of its 2, k = 1: 2; ridge regression has none.
-        Assert.Equal(1.96 * Math.Sqrt(1 + 2), verdicts[0].Interval.High, 1e-5);
-        Assert.Equal(1.96, verdicts[1].Interval.High, 1e-5);
+        // Both are told by the same two seeds: one degree of freedom.
+        Assert.Equal(12.7062 * Math.Sqrt(1 + 2), verdicts[0].Interval.High, 1e-3);
+        Assert.Equal(12.7062, verdicts[1].Interval.High, 1e-3);
     }
 
     private static Study Small(int epochs)
