@@ -184,12 +184,37 @@ public static class StudyReport
 
         foreach (StudyPanel panel in study.Panels)
         {
-            Curve[] curves = [.. done.Where(d => d.Cell.Panel == panel && d.Cell.Seed == 0 && d.Result.Curve.Count > 1).Select(d => new Curve(d.Cell.Row.Title, [.. d.Result.Curve.Select(p => p.TrainLoss)], [.. d.Result.Curve.Select(p => p.ValidLoss)]))];
-            if (curves.Length == 0) continue;
-            string name = $"{panel.Name}-curves";
-            Plots.Curves(curves, $"{panel.Title}: loss in validation, dashed in training", Path.Combine(output, name));
-            yield return name;
+            List<Curve>[] parts = [.. Together(done.Where(d => d.Cell.Panel == panel && d.Cell.Seed == 0 && d.Result.Curve.Count > 1))];
+            foreach ((int i, List<Curve> curves) in parts.Index())
+            {
+                string name = $"{panel.Name}-curves{(i == 0 ? "" : $"-{i + 1}")}";
+                Plots.Curves(curves, $"{panel.Title}: loss in validation, dashed in training{(parts.Length > 1 ? $" ({i + 1} of {parts.Length})" : "")}", Path.Combine(output, name));
+                yield return name;
+            }
         }
+    }
+
+    /// <summary>As many curves in a figure as can be told apart, those of a group together.</summary>
+    private static IEnumerable<List<Curve>> Together(IEnumerable<(StudyCell Cell, CellResult Result)> done)
+    {
+        const int most = 14;
+        List<Curve> figure = [];
+        foreach (IGrouping<string, (StudyCell Cell, CellResult Result)> group in done.GroupBy(d => d.Cell.Row.Group))
+        {
+            int parts = (group.Count() + most - 1) / most;
+            foreach ((StudyCell Cell, CellResult Result)[] part in group.Chunk((group.Count() + parts - 1) / parts))
+            {
+                if (figure.Count + part.Length > most)
+                {
+                    yield return figure;
+                    figure = [];
+                }
+
+                figure.AddRange(part.Select(d => new Curve(d.Cell.Row.Title, [.. d.Result.Curve.Select(p => p.TrainLoss)], [.. d.Result.Curve.Select(p => p.ValidLoss)])));
+            }
+        }
+
+        if (figure.Count > 0) yield return figure;
     }
 
     private static IEnumerable<string> Notes(Study study, StudyCell[] cells, CellResult[] results, int seeds)

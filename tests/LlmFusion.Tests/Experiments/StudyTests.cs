@@ -389,28 +389,45 @@ public sealed class StudyTests : IDisposable
     {
         Study study = Small(epochs: 1) with { Rows = [.. Small(epochs: 1).Rows, new("ridge", "ridge", "linear", new CellTask.Ridge(new RunConfig()), 0.1)], Claims = [new("better", "mfp", "gr"), new("linear", "mfp", "ridge")] };
         StudyCell[] cells = [.. study.Cells(1)];
-        CellResult Of(StudyCell cell, float off) => new()
-        {
-            Cell = cell.Name,
-            Key = "",
-            Seed = 0,
-            Predictor = Comparison.Model,
-            // Each molecule is as far off as the others: nothing but seeds makes the interval.
-            Metrics = Comparison.Empty.With("test", Comparison.Model, ["logp"], [""], [[1f], [2f]], [[1 + off], [2 + off]], 0),
-            Curve = [],
-            Seconds = 1,
-            Parameters = 1,
-            Data = new("demo", "", 1, 1, 1),
-            Environment = null,
-            Config = [],
-        };
         (StudyCell Cell, float Off)[] done = [(cells[0], 1), (cells[0], 3), (cells[1], 2), (cells[2], 2)];
-        IReadOnlyList<StudyVerdict> verdicts = StudyVerdict.Of(study, done.ToLookup(d => (d.Cell.Row, d.Cell.Panel), d => Of(d.Cell, d.Off)));
+        IReadOnlyList<StudyVerdict> verdicts = StudyVerdict.Of(study, done.ToLookup(d => (d.Cell.Row, d.Cell.Panel), d => Off(d.Cell, d.Off)));
         // s^2 = 2 of a mean of 2, k = 2: 1; the other network has the same share of its 2, k = 1: 2; ridge regression has none.
         // Both are told by the same two seeds: one degree of freedom.
         Assert.Equal(12.7062 * Math.Sqrt(1 + 2), verdicts[0].Interval.High, 1e-3);
         Assert.Equal(12.7062, verdicts[1].Interval.High, 1e-3);
     }
+
+    [Fact]
+    public void Many_learning_curves_are_drawn_in_several_figures()
+    {
+        Study small = Small(epochs: 1), study = small with
+        {
+            Rows = [.. Enumerable.Range(0, 18).Select(i => new StudyRow($"row{i}", $"row {i}", i < 3 ? "a" : "b", small.Rows[0].Task.Changed(c => c with { LearningRate = 0.001 + (i * 0.0001) }), 0.1))],
+        };
+        StudyRun run = new(study, _folder["curves"], seeds: 1);
+        Directory.CreateDirectory(_folder["curves/cells"]);
+        foreach (StudyCell cell in run.Cells) (Off(cell, 1) with { Curve = [new(2, 2), new(1, 1)] }).Write(run.ResultPath(cell));
+        StudyReport.Write(run, _folder["curves"], seeds: 1);
+        // A group of 3 and the first half of one of 15, then the other half: 14 at most.
+        Assert.Equal(["demo-curves-2.svg", "demo-curves.svg"], Directory.GetFiles(_folder["curves"], "*-curves*.svg").Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Contains("![demo-curves](demo-curves.png)\n![demo-curves-2](demo-curves-2.png)", File.ReadAllText(_folder["curves/README.md"]), StringComparison.Ordinal);
+    }
+
+    /// <summary>A network's result on two molecules, each as far off as the other: nothing but seeds makes an interval.</summary>
+    private static CellResult Off(StudyCell cell, float off) => new()
+    {
+        Cell = cell.Name,
+        Key = cell.Key(),
+        Seed = 0,
+        Predictor = Comparison.Model,
+        Metrics = Comparison.Empty.With("test", Comparison.Model, ["logp"], [""], [[1f], [2f]], [[1 + off], [2 + off]], 0),
+        Curve = [],
+        Seconds = 1,
+        Parameters = 1,
+        Data = new("demo", "", 1, 1, 1),
+        Environment = null,
+        Config = [],
+    };
 
     private static Study Small(int epochs)
     {
