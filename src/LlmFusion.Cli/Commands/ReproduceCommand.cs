@@ -19,7 +19,7 @@ internal static class ReproduceCommand
         Option<string> scale = new("--scale") { Description = "Of the paper's tables: paper (its encoders and language models, days), mini (those of the program, hours) or smoke (demo data, minutes)", DefaultValueFactory = _ => StudyScale.Mini.Name };
         scale.AcceptOnlyFromAmong([.. StudyScale.All.Select(s => s.Name)]);
         Option<string> output = new("--output", "-o") { Description = "Folder for results and report", Required = true, HelpName = "FOLDER" };
-        Option<int> seeds = new("--seeds") { Description = "How often each cell is run, with other seeds; of the paper's tables one fusion row and one of trees at least three times", DefaultValueFactory = _ => 1 };
+        Option<int> seeds = new("--seeds") { Description = "How often each cell is run, with other seeds; of the paper's tables one row of networks at least three times, one of trees five", DefaultValueFactory = _ => 1 };
         Option<string?> only = new("--only") { Description = "Only cells whose name has one of these parts, separated by commas", HelpName = "PARTS" };
         Option<bool> dryRun = new("--dry-run") { Description = "List the cells, what is done, and about how long the rest takes one after the other; run nothing" };
         Option<bool> json = new("--json") { Description = "With --dry-run: print JSON" };
