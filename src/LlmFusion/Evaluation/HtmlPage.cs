@@ -75,7 +75,7 @@ internal static partial class HtmlPage
         figure.wide { flex-basis: 100%; } figure svg { width: 100%; height: auto; }
         .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; } th, td { padding: 6px 9px; text-align: left; vertical-align: top; }
         th { font-size: 13px; color: var(--faint); font-weight: 600; border-bottom: 1px solid var(--line); } tr.first td { border-top: 1px solid var(--line); }
-        .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; } th.n { white-space: normal; vertical-align: bottom; } td small { display: block; color: var(--faint); font-size: 11.5px; }
+        .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; } th.n { white-space: normal; vertical-align: bottom; } .line { white-space: nowrap; } td small { display: block; color: var(--faint); font-size: 11.5px; }
         tr.model td { background: #ebf4fc; } tr.model td.n { font-weight: 600; } tr.model td small { font-weight: 400; }
         .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 12px; align-items: start; } .box { padding: 14px 16px; min-width: 0; }
         dl { display: grid; grid-template-columns: minmax(90px, auto) 1fr; gap: 3px 14px; margin: 0; font-size: 14px; } dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }

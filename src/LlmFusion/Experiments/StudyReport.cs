@@ -117,11 +117,11 @@ public static class StudyReport
         if (alone is not null) Table(alone, AloneTitle);
         if (verdicts.Count > 0)
         {
-            html.Append($"<section><h2>{VerdictsTitle}</h2>\n<p>{HtmlPage.Text(VerdictsNote(table.HasSeveralSeeds))}</p>\n<div class=\"scroll\"><table><thead><tr><th></th>").AppendJoin("", VerdictHeadings(verdicts).Select(h => $"<th>{h}</th>")).Append("</tr></thead>\n<tbody>\n");
+            html.Append($"<section><h2>{VerdictsTitle}</h2>\n<p>{HtmlPage.Text(VerdictsNote(table.HasSeveralSeeds))}</p>\n<div class=\"scroll\"><table><thead><tr><th></th>").AppendJoin("", VerdictHeadings(verdicts).Select((h, i) => $"<th{Class(i + 1)}>{h}</th>")).Append("</tr></thead>\n<tbody>\n");
             foreach (IGrouping<string, StudyVerdict> claim in verdicts.GroupBy(v => v.Claim.Says))
             {
                 html.Append($"<tr class=\"first\"><td colspan=\"{VerdictHeadings(verdicts).Length + 1}\"><i>{HtmlPage.Text(claim.Key)}</i></td></tr>\n");
-                foreach (StudyVerdict verdict in claim) html.Append("<tr>").AppendJoin("", Fields(study, verdicts, verdict).Select(f => $"<td>{HtmlPage.Text(f)}</td>")).Append("</tr>\n");
+                foreach (StudyVerdict verdict in claim) html.Append("<tr>").AppendJoin("", Fields(study, verdicts, verdict).Select((f, i) => $"<td{Class(i)}>{HtmlPage.Text(f)}</td>")).Append("</tr>\n");
             }
 
             html.Append("</tbody></table></div></section>\n");
@@ -136,6 +136,9 @@ public static class StudyReport
         html.Append("</section>\n");
         HtmlPage.End(html, "Written by LlmFusion from the results in cells/.");
         return html.ToString();
+
+        // The target on one line, differences and intervals as numbers.
+        static string Class(int column) => column switch { 1 => " class=\"line\"", 2 or 3 => " class=\"n\"", _ => "" };
 
         void Table(StudyTable of, string title)
         {
