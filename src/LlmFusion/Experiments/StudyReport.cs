@@ -49,7 +49,7 @@ public static class StudyReport
     private static string[] VerdictHeadings(IReadOnlyList<StudyVerdict> verdicts) => ["target", "difference", "95 % interval", "holds", .. verdicts.Any(v => v.WithoutStereoTwins is not null) ? ["without stereo twins"] : Array.Empty<string>()];
 
     private static string[] Fields(Study study, IReadOnlyList<StudyVerdict> verdicts, StudyVerdict v) => [$"{v.Row.Title} against {(v.Than.Group == v.Row.Group ? "" : $"{v.Than.Group}: ")}{v.Than.Title}", $"{(study.Panels.Count > 1 ? $"{v.Panel.Title}: " : "")}{v.Target}",
-        string.Create(CultureInfo.InvariantCulture, $"{Number(v.Difference)} ({v.OfOther:+0.0 %;-0.0 %})"), $"{Number(v.Interval.Low)} to {Number(v.Interval.High)}", v.Holds,
+        $"{Number(v.Difference)} ({Percent(v.OfOther, 1)})", $"{Number(v.Interval.Low)} to {Number(v.Interval.High)}", v.Holds,
         .. verdicts.Any(o => o.WithoutStereoTwins is not null) ? [v.WithoutStereoTwins?.Holds ?? ""] : Array.Empty<string>()];
 
     private const string FindingsTitle = "What it says";
@@ -168,7 +168,7 @@ public static class StudyReport
     private static IEnumerable<(string Text, string Small, bool Bold)> Fields(StudyTable table, StudyLine line) =>
     [
         .. line.Entries.Select(e => e is null ? ("", "", false) : (Number(e.Value.Mean), $"{Number(e.Value.Interval.Low)} to {Number(e.Value.Interval.High)}", e.IsBest)),
-        .. table.PaperTargets.Select((_, t) => line.Paper[t] is { } paper ? (Number(paper.Value), paper.Above is { } above ? above.ToString("ours +0 %;ours -0 %", CultureInfo.InvariantCulture) + (paper.OnOtherData is { } other ? $", {other.Title}" : "") : "", false) : ("", "", false)),
+        .. table.PaperTargets.Select((_, t) => line.Paper[t] is { } paper ? (Number(paper.Value), paper.Above is { } above ? "ours " + Percent(above, 0) + (paper.OnOtherData is { } other ? $", {other.Title}" : "") : "", false) : ("", "", false)),
         (line.Parameters == 0 ? "" : line.Parameters < 50_000 ? (line.Parameters / 1e3).ToString("F1", CultureInfo.InvariantCulture) + " k" : (line.Parameters / 1e6).ToString("F1", CultureInfo.InvariantCulture) + " M", "", false),
         ((line.Seconds / 60).ToString(line.Seconds < 600 ? "F1" : "F0", CultureInfo.InvariantCulture), "", false),
     ];
@@ -266,6 +266,13 @@ public static class StudyReport
                select (trees, config),
         ];
         return (fits.Count(f => f.Trees.Used > f.Config.FinalEstimators - f.Config.EarlyStopping), fits.Length, fits.Length == 0 ? 0 : fits.Max(f => f.Config.FinalEstimators));
+    }
+
+    /// <summary>With its sign; what rounds to 0 has +.</summary>
+    private static string Percent(double share, int digits)
+    {
+        string format = digits == 0 ? "0 %" : "0." + new string('0', digits) + " %";
+        return (Math.Round(share, digits + 2) + 0.0).ToString($"+{format};-{format}", CultureInfo.InvariantCulture);
     }
 
     private static string Number(double value) => value.ToString("G3", CultureInfo.InvariantCulture);
