@@ -268,11 +268,11 @@ public static class StudyReport
         return (fits.Count(f => f.Trees.Used > f.Config.FinalEstimators - f.Config.EarlyStopping), fits.Length, fits.Length == 0 ? 0 : fits.Max(f => f.Config.FinalEstimators));
     }
 
-    /// <summary>With its sign; what rounds to 0 has +.</summary>
+    /// <summary>A share in percent, with its sign; what rounds to 0 has +.</summary>
     private static string Percent(double share, int digits)
     {
-        string format = digits == 0 ? "0 %" : "0." + new string('0', digits) + " %";
-        return (Math.Round(share, digits + 2) + 0.0).ToString($"+{format};-{format}", CultureInfo.InvariantCulture);
+        double percent = Math.Round(100 * share, digits);
+        return (percent < 0 ? "-" : "+") + Math.Abs(percent).ToString($"F{digits}", CultureInfo.InvariantCulture) + " %";
     }
 
     private static string Number(double value) => value.ToString("G3", CultureInfo.InvariantCulture);

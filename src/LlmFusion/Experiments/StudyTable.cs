@@ -116,7 +116,7 @@ internal sealed record StudyTable(IReadOnlyList<StudyColumn> Columns, IReadOnlyL
             return new StudyLine(row, [.. own.Select((value, c) => value is null ? null : new StudyEntry(value, IsBest(value, c)))],
                 [.. paper.Select(target => row.Paper.TryGetValue(target, out double given) ? Beside(target, given) : null)], cells.Average(c => c.Parameters), cells.Average(c => c.TrainingSeconds ?? c.Seconds));
 
-            // Below at least one other.
+            // A row alone is below none.
             bool IsBest(StudyValue value, int c) => values.Where(other => other != own).Select(other => other[c]).OfType<StudyValue>().ToArray() is { Length: > 0 } others && others.All(its => its.Interval.Low > value.Interval.High);
 
             // On the data that the paper's numbers are of, where the row was run on that.

@@ -413,6 +413,17 @@ public sealed class StudyTests : IDisposable
         Assert.Contains("![demo-curves](demo-curves.png)\n![demo-curves-2](demo-curves-2.png)", File.ReadAllText(_folder["curves/README.md"]), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_difference_that_rounds_to_nothing_has_one_sign()
+    {
+        Study study = Small(epochs: 1) with { Claims = [new("better", "mfp", "gr")] };
+        StudyRun run = new(study, _folder["signs"], seeds: 1);
+        Directory.CreateDirectory(_folder["signs/cells"]);
+        foreach ((StudyCell cell, float off) in run.Cells.Zip([2f, 2.0004f])) Off(cell, off).Write(run.ResultPath(cell));
+        StudyReport.Write(run, _folder["signs"], seeds: 1);
+        Assert.Contains("| -0.0004 (+0.0 %) |", File.ReadAllText(_folder["signs/README.md"]), StringComparison.Ordinal);
+    }
+
     /// <summary>A network's result on two molecules, each as far off as the other: nothing but seeds makes an interval.</summary>
     private static CellResult Off(StudyCell cell, float off) => new()
     {
