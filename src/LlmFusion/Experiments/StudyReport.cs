@@ -245,28 +245,31 @@ public static class StudyReport
                                   where result is not null && result.Metrics.Rows.Any(r => r.Split == Parts.Test && r.Predictor == result.Predictor && r.Metrics is { N: > 0, Intervals: null })
                                   select cell.Name];
         if (unmeasured.Length > 0) yield return $"Not in the table: {string.Join(", ", unmeasured)}, which predicted no finite number for some test molecule.";
-        if (CappedTrees(cells, results) is { Capped: > 0 } trees)
-            yield return string.Create(CultureInfo.InvariantCulture, $"XGBoost: {trees.Capped} of {trees.Fits} final fits with at most {trees.Most:N0} trees reached them before early stopping ended growing; with more they may do better, and take longer.");
+        if (CappedTrees(cells, results) is { Length: > 0 } capped)
+        {
+            string fits = string.Join(" and ", capped.Select(c => string.Create(CultureInfo.InvariantCulture, $"{c.Capped} of {c.Fits} final fits with at most {c.Most:N0} trees")));
+            yield return $"XGBoost: {fits} reached them before early stopping ended growing; with more they may do better, and take longer.";
+        }
         HashSet<string> done = [.. results.Select(r => r.Cell)];
         string[] missing = [.. cells.Select(c => c.Name).Where(name => !done.Contains(name))];
         if (missing.Length > 0) yield return $"Not run yet: {missing.Length} of {cells.Length} cells ({string.Join(", ", missing.Take(12))}{(missing.Length > 12 ? ", .." : "")}).";
     }
 
-    /// <summary>Of the fits on more rows than the search saw, whose number of trees early stopping was to decide, those that it did not stop.</summary>
-    private static (int Capped, int Fits, int Most) CappedTrees(StudyCell[] cells, CellResult[] results)
-    {
-        (ChosenTrees Trees, BaselineConfig Config)[] fits =
-        [
-            .. from cell in cells
-               let config = (cell.Task as CellTask.Boosted)?.Config
-               where config is not null
-               from result in results
-               where result.Cell == cell.Name && config.SearchRows < result.Data.Train
-               from trees in result.Trees
-               select (trees, config),
-        ];
-        return (fits.Count(f => f.Trees.Used > f.Config.FinalEstimators - f.Config.EarlyStopping), fits.Length, fits.Length == 0 ? 0 : fits.Max(f => f.Config.FinalEstimators));
-    }
+    /// <summary>Of the fits on more rows than the search saw, whose number of trees early stopping was to decide, those that it did not stop, for each most of trees that has some.</summary>
+    private static (int Capped, int Fits, int Most)[] CappedTrees(StudyCell[] cells, CellResult[] results) =>
+    [
+        .. from cell in cells
+           let config = (cell.Task as CellTask.Boosted)?.Config
+           where config is not null
+           from result in results
+           where result.Cell == cell.Name && config.SearchRows < result.Data.Train
+           from trees in result.Trees
+           group trees.Used > config.FinalEstimators - config.EarlyStopping by config.FinalEstimators into fits
+           let capped = fits.Count(reached => reached)
+           where capped > 0
+           orderby fits.Key
+           select (capped, fits.Count(), fits.Key),
+    ];
 
     /// <summary>A share in percent, with its sign; what rounds to 0 has +.</summary>
     private static string Percent(double share, int digits)

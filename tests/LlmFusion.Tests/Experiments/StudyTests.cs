@@ -424,6 +424,20 @@ public sealed class StudyTests : IDisposable
         Assert.Contains("| -0.0004 (+0.0 %) |", File.ReadAllText(_folder["signs/README.md"]), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_report_says_which_trees_might_have_gained_with_more_of_them()
+    {
+        CellTask Trees(int most) => new CellTask.Boosted(new() { Run = new RunConfig(), SearchRows = 50, FinalEstimators = most, EarlyStopping = 25 });
+        Study study = Small(epochs: 1) with { Rows = [new("some", "some", "trees", Trees(2000), 0.1) { Seeds = 2 }, new("more", "more", "trees", Trees(4000), 0.1), new("most", "most", "trees", Trees(8000), 0.1)] };
+        StudyRun run = new(study, _folder["trees"], seeds: 1);
+        Directory.CreateDirectory(_folder["trees/cells"]);
+        Dictionary<string, int> used = new() { ["some.demo.seed0"] = 1990, ["some.demo.seed1"] = 1975, ["more.demo.seed0"] = 4000, ["most.demo.seed0"] = 4000 };
+        foreach (StudyCell cell in run.Cells) (Off(cell, 1) with { Data = new("demo", "", 100, 1, 1), Trees = [new("logp", 0, used[cell.Name])] }).Write(run.ResultPath(cell));
+        StudyReport.Write(run, _folder["trees"], seeds: 1);
+        // Growing stops 25 trees after the best: one of 1,975 was stopped.
+        Assert.Contains("XGBoost: 1 of 2 final fits with at most 2,000 trees and 1 of 1 final fits with at most 4,000 trees reached them", File.ReadAllText(_folder["trees/README.md"]), StringComparison.Ordinal);
+    }
+
     /// <summary>A network's result on two molecules, each as far off as the other: nothing but seeds makes an interval.</summary>
     private static CellResult Off(StudyCell cell, float off) => new()
     {
