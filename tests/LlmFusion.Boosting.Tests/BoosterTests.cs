@@ -43,6 +43,33 @@ public sealed class BoosterTests
     }
 
     [Fact]
+    public void Importance_is_counted_from_the_splits_of_the_saved_trees()
+    {
+        (FeatureMatrix train, FeatureMatrix valid) = Data();
+        using (train)
+        using (valid)
+        using (Booster booster = Booster.Train(new() { Estimators = 20, MaxDepth = 4, Threads = 1 }, train, cancellation: TestContext.Current.CancellationToken))
+        {
+            List<(int Feature, double Gain, double Rows)> splits = [];
+            foreach (JsonElement tree in JsonDocument.Parse(booster.Save(json: true)).RootElement.GetProperty("learner").GetProperty("gradient_booster").GetProperty("model").GetProperty("trees").EnumerateArray())
+            {
+                double[] left = Doubles(tree.GetProperty("left_children")), features = Doubles(tree.GetProperty("split_indices")), gains = Doubles(tree.GetProperty("loss_changes")), rows = Doubles(tree.GetProperty("sum_hessian"));
+                splits.AddRange(Enumerable.Range(0, left.Length).Where(n => left[n] >= 0).Select(n => ((int)features[n], gains[n], rows[n]))); // of squares the second derivative is 1: its sum counts rows
+            }
+
+            double[] gain = booster.Importance(ImportanceKind.Gain), weight = booster.Importance(ImportanceKind.Weight), cover = booster.Importance(ImportanceKind.Cover);
+            Assert.True(weight.Count(w => w > 0) > 1);
+            foreach ((int feature, double count) in weight.Index())
+            {
+                (int Feature, double Gain, double Rows)[] of = [.. splits.Where(s => s.Feature == feature)];
+                Assert.Equal(of.Length, count);
+                Assert.Equal(of.Length == 0 ? 0 : of.Average(s => s.Gain), gain[feature], 1e-5 * Math.Max(1, gain[feature])); // the library sums in single precision
+                Assert.Equal(of.Length == 0 ? 0 : of.Average(s => s.Rows), cover[feature], 1e-5 * Math.Max(1, cover[feature]));
+            }
+        }
+    }
+
+    [Fact]
     public void A_model_that_Python_saved_predicts_the_same()
     {
         JsonElement golden = Golden.GetProperty("cases").EnumerateArray().Single(c => c.GetProperty("name").GetString() == "absolute");

@@ -9,7 +9,10 @@ namespace LlmFusion.Baselines;
 internal static class BaselineCard
 {
     /// <summary>Markdown.</summary>
-    public static string Of(ModelManifest manifest, BaselineConfig config)
+    /// <param name="manifest">The model's.</param>
+    /// <param name="config">How it was made.</param>
+    /// <param name="gains">Of each target's trees: <see cref="FeatureRows.SharesOfGain"/>.</param>
+    public static string Of(ModelManifest manifest, BaselineConfig config, IReadOnlyList<IReadOnlyList<double>> gains)
     {
         StringBuilder card = new();
         card.AppendLine("# XGBoost baseline").AppendLine();
@@ -23,6 +26,14 @@ internal static class BaselineCard
         card.AppendLine().AppendLine("| target | trees | learning rate | depth | subsample | colsample by tree | gamma | min child weight |").AppendLine("|---|---|---|---|---|---|---|---|");
         foreach ((TargetEntry target, BoostedTarget trees) in manifest.Targets.Zip(manifest.Baseline.Targets))
             card.AppendLine(CultureInfo.InvariantCulture, $"| {target.Name} | {trees.Trees} | {trees.Settings.LearningRate} | {trees.Settings.MaxDepth} | {trees.Settings.Subsample} | {trees.Settings.ColsampleByTree} | {trees.Settings.Gamma} | {trees.Settings.MinChildWeight} |");
+        if (manifest.Modalities.Count > 1)
+        {
+            card.AppendLine().AppendLine("What the trees go by: the share of the splits' gain (XGBoost's `total_gain`) that each modality's features have.").AppendLine();
+            card.AppendLine($"| target | {string.Join(" | ", manifest.Modalities.Select(m => m.Name))} |").AppendLine($"|---|{string.Concat(manifest.Modalities.Select(_ => "---|"))}");
+            foreach ((TargetEntry target, IReadOnlyList<double> shares) in manifest.Targets.Zip(gains))
+                card.AppendLine($"| {target.Name} | {string.Join(" | ", shares.Select(share => (100 * share).ToString("F0", CultureInfo.InvariantCulture) + " %"))} |");
+        }
+
         card.AppendLine().AppendLine("## Metrics").AppendLine().AppendLine("| split | target | predictor | n | MAE | RMSE | MSE | R2 | unit |").AppendLine("|---|---|---|---|---|---|---|---|---|");
         foreach (ComparisonRow row in manifest.Metrics.Rows)
             card.AppendLine(CultureInfo.InvariantCulture, $"| {row.Split} | {row.Target} | {row.Predictor} | {row.Metrics.N} | {row.Metrics.Mae:G4} | {row.Metrics.Rmse:G4} | {row.Metrics.Mse:G4} | {row.Metrics.R2:F3} | {row.Unit} |");

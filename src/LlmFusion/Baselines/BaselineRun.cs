@@ -109,7 +109,7 @@ public static class BaselineRun
             Training = new TrainingEntry(run.Seed, 0, config.Trials, chosen.Average(trial => trial.Metric), before + clock.Elapsed.TotalSeconds, 0, run.Tune),
             Metrics = metrics,
         });
-        AtomicFile.Write(Path.Combine(output, "README.md"), BaselineCard.Of(manifest, config));
+        AtomicFile.Write(Path.Combine(output, "README.md"), BaselineCard.Of(manifest, config, [.. boosters.Select(trees => FeatureRows.SharesOfGain(trees, model.Inputs))]));
         return new TrainingSummary(manifest, StopReason.Completed, output, [], []) { TestErrors = errors };
     }
 

@@ -59,6 +59,20 @@ public sealed class BaselineRunTests : IDisposable
         Assert.NotNull(predictor.Predict(DataRow.OfSmiles(["CCCO"]), TestContext.Current.CancellationToken).Single().Values);
         Assert.Contains("xgboost", Assert.Throws<ModelFolderException>(() => TrainedModel.Load(_folder["model"])).Message, StringComparison.Ordinal);
         Assert.Contains("num_feature", File.ReadAllText(_folder["model/trees/0.json"]), StringComparison.Ordinal);
+        Assert.Contains("| target | fingerprint | props |", File.ReadAllText(_folder["model/README.md"]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_modality_that_tells_a_property_has_the_gain()
+    {
+        // Bits tell long chains apart no more; the column is the property twice.
+        BaselineRun.Run(_config with { Run = _config.Run with { Fingerprint = new() { Size = 64, Counts = false } } }, _folder["model"], overwrite: false, _ => { }, TestContext.Current.CancellationToken);
+        using PredictiveModel model = PredictiveModel.Load(_folder["model"]);
+        using Booster trees = Booster.Load(File.ReadAllBytes(_folder["model/trees/0.json"]));
+        IReadOnlyList<double> shares = FeatureRows.SharesOfGain(trees, model.Inputs);
+        Assert.Equal(["fingerprint", "props"], model.Inputs.Representation.Modalities.Select(m => m.Name));
+        Assert.Equal(1, shares.Sum(), 1e-9);
+        Assert.InRange(shares[1], 0.5, 1); // short chains the bits tell apart too
     }
 
     [Fact]
