@@ -43,7 +43,7 @@ public sealed record StudyScale(
     public static readonly StudyScale Paper = new("paper", Frozen("chemberta", "selfbart", "gpt2"), "gpt2", "gpt2-large", 6, "base", "base", new(15, 15, 3), new(30, 20, 5), new(30, 60, 20), 16, 20_000);
 
     /// <summary>The encoders that come with the program and a fusing language model of their size: offline, hours on two cores.</summary>
-    public static readonly StudyScale Mini = new("mini", Frozen("llmfusion-smiles", "llmfusion-selfies", "llmfusion-text"), null, null, 5, "mini", "small", new(15, 15, 8), new(30, 20, 3), new(30, 60, 16), 16, 20_000)
+    public static readonly StudyScale Mini = new("mini", Frozen("llmfusion-smiles", "llmfusion-selfies", "llmfusion-text"), null, null, 5, "mini", "small", new(15, 15, 8), new(30, 20, 6), new(30, 60, 16), 16, 20_000)
     {
         Tuning = "One setting for all rows, chosen on validation among eight that were tried with SM+SF+MFP on QM9, ten with SM+SF+TEXT+MFP on the captioned molecules and two with SM+SF+MFP on ChEBI-20 (docs/results/fusion-settings).",
     };
