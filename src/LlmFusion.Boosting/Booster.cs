@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 
 namespace LlmFusion.Boosting;
 
@@ -12,6 +13,9 @@ public enum ImportanceKind
 {
     /// <summary>Mean gain of the splits on the feature.</summary>
     Gain,
+
+    /// <summary>Sum of the gain of the splits on the feature.</summary>
+    TotalGain,
 
     /// <summary>Number of splits on it.</summary>
     Weight,
@@ -126,7 +130,7 @@ public sealed class Booster : IDisposable
     public double[] Importance(ImportanceKind kind)
     {
         double[] importance = new double[Features];
-        foreach ((string name, float score) in XgboostNative.FeatureScores(_handle, $$"""{"importance_type": "{{kind.ToString().ToLowerInvariant()}}"}"""))
+        foreach ((string name, float score) in XgboostNative.FeatureScores(_handle, $$"""{"importance_type": "{{JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString())}}"}"""))
         {
             if (!name.StartsWith('f') || !int.TryParse(name.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out int feature) || feature >= importance.Length)
                 throw new BoostingException($"importance of features: got the name {name}, expected f0, f1, .. as in a model without names");

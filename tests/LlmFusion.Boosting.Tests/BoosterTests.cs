@@ -57,16 +57,25 @@ public sealed class BoosterTests
                 splits.AddRange(Enumerable.Range(0, left.Length).Where(n => left[n] >= 0).Select(n => ((int)features[n], gains[n], rows[n]))); // of squares the second derivative is 1: its sum counts rows
             }
 
-            double[] gain = booster.Importance(ImportanceKind.Gain), weight = booster.Importance(ImportanceKind.Weight), cover = booster.Importance(ImportanceKind.Cover);
+            double[] gain = booster.Importance(ImportanceKind.Gain), total = booster.Importance(ImportanceKind.TotalGain), weight = booster.Importance(ImportanceKind.Weight), cover = booster.Importance(ImportanceKind.Cover);
             Assert.True(weight.Count(w => w > 0) > 1);
             foreach ((int feature, double count) in weight.Index())
             {
                 (int Feature, double Gain, double Rows)[] of = [.. splits.Where(s => s.Feature == feature)];
                 Assert.Equal(of.Length, count);
                 Assert.Equal(of.Length == 0 ? 0 : of.Average(s => s.Gain), gain[feature], 1e-5 * Math.Max(1, gain[feature])); // the library sums in single precision
+                Assert.Equal(of.Sum(s => s.Gain), total[feature], 1e-5 * Math.Max(1, total[feature]));
                 Assert.Equal(of.Length == 0 ? 0 : of.Average(s => s.Rows), cover[feature], 1e-5 * Math.Max(1, cover[feature]));
             }
         }
+    }
+
+    [Fact]
+    public void Trees_without_a_split_find_no_feature_important()
+    {
+        using FeatureMatrix rows = FeatureMatrix.Dense([1, 2, 3, 4], 2).WithLabels([1, 1]);
+        using Booster booster = Booster.Train(new() { Estimators = 2, Threads = 1 }, rows, cancellation: TestContext.Current.CancellationToken);
+        Assert.All(Enum.GetValues<ImportanceKind>(), kind => Assert.Equal([0.0, 0.0], booster.Importance(kind)));
     }
 
     [Fact]

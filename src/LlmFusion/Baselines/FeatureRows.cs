@@ -54,12 +54,12 @@ public static class FeatureRows
         }
     }
 
-    /// <summary>Share of the gain of all splits that each modality's features have (M, in stack order; the sum is 1, or all are 0 where nothing was split): the sums of XGBoost's <c>total_gain</c>.</summary>
+    /// <summary>Share of the gain of all splits that each modality's features have (M, in stack order; the sum is 1, or all are 0 where nothing was split), of <see cref="ImportanceKind.TotalGain"/>.</summary>
     /// <param name="trees">Trees on such features.</param>
     /// <param name="encoder">What encoded them.</param>
     public static IReadOnlyList<double> SharesOfGain(Booster trees, InputEncoder encoder)
     {
-        double[] gain = [.. trees.Importance(ImportanceKind.Gain).Zip(trees.Importance(ImportanceKind.Weight), (mean, splits) => mean * splits)];
+        double[] gain = trees.Importance(ImportanceKind.TotalGain);
         double all = gain.Sum();
         int next = 0;
         return [.. encoder.Representation.Modalities.Select(modality =>

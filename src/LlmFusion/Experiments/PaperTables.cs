@@ -185,7 +185,7 @@ public static class PaperTables
 
     // Where early stopping seldom ends growing on all training rows, the bound on the trees may be what holds the baseline back.
     private static StudyRow MoreTrees(StudyRow row) => row.Task is CellTask.Boosted { Config: var config }
-        ? row with { Name = row.Name + ".more-trees", Title = $"{row.Group}: {row.Title}, twice as many trees", Group = Beyond, Task = new CellTask.Boosted(config with { FinalEstimators = 2 * config.FinalEstimators }), Paper = new Dictionary<string, double>() }
+        ? Changed(row, row.Name + ".more-trees", $"{row.Group}: {row.Title}, twice as many trees", Beyond, c => c) with { Task = new CellTask.Boosted(config with { FinalEstimators = 2 * config.FinalEstimators }) }
         : throw new ArgumentException($"row: got {row.Name}, expected one of trees");
 
     private static StudyRow MeanMlp(StudyScale scale, string modalities, double minutes) =>

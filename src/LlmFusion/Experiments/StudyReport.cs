@@ -255,7 +255,7 @@ public static class StudyReport
         if (missing.Length > 0) yield return $"Not run yet: {missing.Length} of {cells.Length} cells ({string.Join(", ", missing.Take(12))}{(missing.Length > 12 ? ", .." : "")}).";
     }
 
-    /// <summary>Of the fits on more rows than the search saw, whose number of trees early stopping was to decide, those that it did not stop, for each most of trees that has some.</summary>
+    /// <summary>Of the fits on more rows than the search saw, whose number of trees early stopping was to decide, those that it did not stop; by the bound on the trees, where there are such.</summary>
     private static (int Capped, int Fits, int Most)[] CappedTrees(StudyCell[] cells, CellResult[] results) =>
     [
         .. from cell in cells
